@@ -1,0 +1,10 @@
+package org.espalier.api;
+
+/**
+ * A request to re-noise a trajectory to an earlier step.
+ *
+ * @param from the trajectory; it is not consumed
+ * @param toStep the step to return to, in [0, from.step())
+ * @param draw the noise added; {@link Draw.Fresh} or {@link Draw.Near}
+ */
+public record Rewind(Trajectory from, int toStep, Draw draw) {}

@@ -1,0 +1,117 @@
+package org.espalier.api;
+
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The one gate between a strategy and everything that costs. Confined to one thread. Verbs are
+ * batched, keep the order of their arguments and are all-or-nothing: a refused or failed call has
+ * charged and changed nothing.
+ *
+ * <p>Every charged verb may throw {@link BudgetExhaustedException} before doing any work. The
+ * engine holds back the cost of finishing one sample until an incumbent exists, so a search that
+ * can afford one sample always answers with one.
+ */
+public interface SearchContext {
+  /** The prompt searched for. */
+  Prompt prompt();
+
+  /** How many steps a complete sample has. */
+  int horizon();
+
+  /** What the model can do. */
+  Set<Capability> capabilities();
+
+  /**
+   * Whether children of a state at this step differ by their draws. False everywhere for an ODE
+   * sampler, whose only noise is the root's; false at the last step of an SDE sampler.
+   *
+   * @param step from 0 to horizon - 1
+   */
+  boolean isStochastic(int step);
+
+  /** What may still be spent. */
+  BudgetView budget();
+
+  /** What verbs would cost: pure, exact upper bounds. */
+  Quotes quotes();
+
+  /**
+   * The only legal randomness: a key that depends on the study's seed, the prompt and the purpose
+   * alone. {@code stream("sample").child(i)} is by convention the i-th independent sample, so that
+   * strategies are compared on common random numbers.
+   *
+   * @param purpose what the noise is for
+   */
+  DrawKey stream(String purpose);
+
+  /**
+   * Starts trajectories at step 0.
+   *
+   * @param draws one per trajectory; anything but {@link Draw.Follow}
+   */
+  List<Trajectory> begin(List<? extends Draw> draws);
+
+  /**
+   * One network evaluation a parent, one child a draw; parents are not consumed. Expanding a parent
+   * again reuses its evaluation.
+   *
+   * @param batch parents below the horizon
+   * @return for each parent its children, in order
+   */
+  List<List<Trajectory>> expand(List<Expansion> batch);
+
+  /**
+   * Re-noises trajectories to earlier steps. Needs {@link Capability#REWIND}.
+   *
+   * @param batch what to re-noise
+   */
+  List<Trajectory> rewind(List<Rewind> batch);
+
+  /**
+   * Rolls trajectories out to the end with {@link Draw.Follow}; complete ones are returned as they
+   * are. Intermediate states are freed as soon as they are not needed.
+   *
+   * @param batch trajectories at any step
+   */
+  List<Trajectory> complete(List<Trajectory> batch);
+
+  /**
+   * Decodes (complete trajectories) or previews (incomplete ones, needs {@link Capability#PREVIEW})
+   * and scores. Complete trajectories scored by {@link VerifierRole#SEARCH} compete for the
+   * incumbent.
+   *
+   * @param role which verifier
+   * @param batch what to score
+   */
+  List<Candidate> verify(VerifierRole role, List<Trajectory> batch);
+
+  /**
+   * Drops every live trajectory of this search but these. The engine frees what nothing needs.
+   *
+   * @param keep the survivors
+   */
+  void retainOnly(Collection<Trajectory> keep);
+
+  /** The best complete sample verified so far; ties go to the earlier one. */
+  Optional<Candidate> incumbent();
+
+  /**
+   * Notes facts (uct, weight, ess, a prune reason's numbers) in the tree log. Free.
+   *
+   * @param trajectory the node
+   * @param facts finite numbers by name
+   */
+  void annotate(Trajectory trajectory, Map<String, Double> facts);
+
+  /**
+   * Notes in the tree log why trajectories are given up. Free; does not drop them.
+   *
+   * @param trajectories the nodes
+   * @param reason a short phrase, for example "below top 3"
+   */
+  void prune(Collection<Trajectory> trajectories, String reason);
+}

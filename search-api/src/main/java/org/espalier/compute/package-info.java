@@ -1,0 +1,5 @@
+/** The vocabulary of the compute ledger: costs, units, budgets, phases and snapshots. */
+@NullMarked
+package org.espalier.compute;
+
+import org.jspecify.annotations.NullMarked;
