@@ -1,0 +1,101 @@
+package org.espalier.engine;
+
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import org.espalier.api.Trajectory;
+import org.espalier.api.Verdict;
+import org.espalier.api.VerifierRole;
+import org.espalier.compute.Cost;
+import org.espalier.spi.ModelState;
+import org.espalier.spi.Noise;
+import org.espalier.spi.RgbImage;
+import org.jspecify.annotations.Nullable;
+
+/** A trajectory's handle, its native state and its reference count; owned by one search. */
+final class Node implements Trajectory {
+  final StateStore store;
+  final long id;
+  final @Nullable Node parent;
+  final String verb;
+  final int step;
+  final Noise noise;
+  final OptionalDouble logProb;
+
+  /** Whether the state reads its parent's, which must then stay open. */
+  final boolean dependent;
+
+  final Map<VerifierRole, Verdict> verdicts = new EnumMap<>(VerifierRole.class);
+  final Map<String, Double> facts = new LinkedHashMap<>();
+  String pruned = "";
+  Cost cost;
+  @Nullable RgbImage image;
+
+  /** Whether the model holds the evaluation of this state, so that expanding it is cached. */
+  boolean evaluated;
+
+  /** Null once closed. */
+  @Nullable ModelState state;
+
+  /** Handle held by the strategy + engine pins + open states that depend on this one. */
+  int references;
+
+  Node(
+      StateStore store,
+      long id,
+      @Nullable Node parent,
+      String verb,
+      ModelState state,
+      Noise noise,
+      Cost cost) {
+    this.store = store;
+    this.id = id;
+    this.parent = parent;
+    this.verb = verb;
+    this.state = state;
+    this.step = state.step();
+    this.noise = noise;
+    this.cost = cost;
+    this.logProb = state.logProb();
+    this.dependent = state.dependsOnParent();
+  }
+
+  @Override
+  public long id() {
+    return id;
+  }
+
+  @Override
+  public int step() {
+    return step;
+  }
+
+  @Override
+  public int horizon() {
+    return store.horizon;
+  }
+
+  @Override
+  public OptionalDouble logProb() {
+    return logProb;
+  }
+
+  TreeNode log() {
+    return new TreeNode(
+        id,
+        parent == null ? OptionalLong.empty() : OptionalLong.of(parent.id),
+        step,
+        verb,
+        cost,
+        Map.copyOf(verdicts),
+        Map.copyOf(facts),
+        pruned);
+  }
+
+  @Override
+  public String toString() {
+    return "trajectory " + id + " at step " + step + "/" + store.horizon;
+  }
+}

@@ -1,0 +1,184 @@
+package org.espalier.engine;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
+import org.espalier.api.EspalierException;
+import org.espalier.api.Trajectory;
+import org.espalier.compute.Cost;
+import org.espalier.spi.ModelState;
+import org.espalier.spi.Noise;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Owns the native states of one search. A state is open while the strategy holds its handle, the
+ * engine pins it, or an open state depends on it; it is closed exactly once, after its dependants.
+ */
+final class StateStore {
+  final int horizon;
+  private final long maxTrajectories;
+  private final List<Node> all = new ArrayList<>();
+  private final Set<Node> held = Collections.newSetFromMap(new IdentityHashMap<>());
+  private long open;
+
+  StateStore(int horizon, long maxTrajectories) {
+    this.horizon = horizon;
+    this.maxTrajectories = maxTrajectories;
+  }
+
+  /** Registers a new state, not yet held by anybody: follow with {@link #hold} or {@link #pin}. */
+  Node add(@Nullable Node parent, String verb, ModelState state, Noise noise, Cost cost) {
+    if (all.size() >= maxTrajectories) {
+      state.close();
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "A search has created more than %d trajectories.".formatted(maxTrajectories),
+          "Maybe the strategy loops over verbs that cost nothing in the budget's unit.");
+    }
+    Node node = new Node(this, all.size(), parent, verb, state, noise, cost);
+    all.add(node);
+    open++;
+    if (node.dependent && parent != null) {
+      parent.references++;
+    }
+    return node;
+  }
+
+  void hold(Node node) {
+    if (held.add(node)) {
+      node.references++;
+    }
+  }
+
+  void pin(Node node) {
+    node.references++;
+  }
+
+  void release(Node node) {
+    node.references--;
+    closeUnreferenced(node);
+  }
+
+  /** The node of a handle, if it belongs to this search and is still held. */
+  Node require(Trajectory trajectory) {
+    if (!(trajectory instanceof Node node) || node.store != this) {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "The handle (" + trajectory + ") belongs to another search.",
+          "Maybe keep handles on the stack of one search: strategies are stateless.");
+    }
+    if (!held.contains(node)) {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "The handle (" + node + ") was dropped by retainOnly.",
+          "Maybe keep it among the survivors.");
+    }
+    return node;
+  }
+
+  /** Drops every held node but these. */
+  void retainOnly(Collection<Node> keep) {
+    Set<Node> survivors = Collections.newSetFromMap(new IdentityHashMap<>());
+    survivors.addAll(keep);
+    List<Node> dropped = new ArrayList<>();
+    for (Node node : held) {
+      if (!survivors.contains(node)) {
+        dropped.add(node);
+      }
+    }
+    // Youngest first: children before their parents, so that each close finds no dependant.
+    dropped.sort((a, b) -> Long.compare(b.id, a.id));
+    dropped.forEach(held::remove);
+    closeAll(dropped);
+  }
+
+  /** Drops these nodes, which nobody but the caller has seen. */
+  void discard(Collection<Node> nodes) {
+    List<Node> dropped = new ArrayList<>(nodes);
+    dropped.sort((a, b) -> Long.compare(b.id, a.id));
+    List<Node> referenced = new ArrayList<>();
+    for (Node node : dropped) {
+      if (held.remove(node)) {
+        referenced.add(node);
+      } else if (node.references == 0) {
+        node.references++;
+        referenced.add(node);
+      }
+    }
+    closeAll(referenced);
+  }
+
+  private void closeAll(List<Node> nodes) {
+    RuntimeException failure = null;
+    for (Node node : nodes) {
+      try {
+        release(node);
+      } catch (RuntimeException e) {
+        if (failure == null) {
+          failure = e;
+        } else {
+          failure.addSuppressed(e);
+        }
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  /** Closes everything, youngest first, whatever holds it. */
+  void closeAll() {
+    RuntimeException failure = null;
+    held.clear();
+    for (int i = all.size() - 1; i >= 0; i--) {
+      Node node = all.get(i);
+      ModelState state = node.state;
+      if (state != null) {
+        node.state = null;
+        open--;
+        try {
+          state.close();
+        } catch (RuntimeException e) {
+          if (failure == null) {
+            failure = e;
+          } else {
+            failure.addSuppressed(e);
+          }
+        }
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+
+  long openStates() {
+    return open;
+  }
+
+  List<Node> nodes() {
+    return all;
+  }
+
+  private void closeUnreferenced(Node start) {
+    Node node = start;
+    while (node != null && node.references == 0 && node.state != null) {
+      ModelState state = node.state;
+      node.state = null;
+      open--;
+      node.image = null;
+      Node parent = node.dependent ? node.parent : null;
+      try {
+        state.close();
+      } finally {
+        if (parent != null) {
+          parent.references--;
+        }
+      }
+      node = parent;
+    }
+  }
+}
