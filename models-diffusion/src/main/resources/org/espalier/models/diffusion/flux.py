@@ -1,144 +1,100 @@
-def silu_mlp(x: Tensor, w: Dict[str, Tensor], p: str) -> Tensor:
-  h = torch.silu(torch.linear(x, w[p + ".in_layer.weight"], w[p + ".in_layer.bias"]))
-  return torch.linear(h, w[p + ".out_layer.weight"], w[p + ".out_layer.bias"])
+# The transformer of FLUX.1 (https://github.com/black-forest-labs/flux), keys as published by Black Forest Labs.
+# B rows, N image tokens, L text tokens, S = L + N, D model width. Norms, rotary embedding and the time
+# embedding are computed in float32 whatever the type of the weights.
+def embed(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
+  return linear(w, p + ".out_layer", torch.silu(linear(w, p + ".in_layer", x)))
+# Times (B) -> (B, 256): cosines, then sines, of 1000 t at frequencies 10000^(-i/128).
 def sinusoid(t: Tensor, like: Tensor) -> Tensor:
   i = torch.arange(128, dtype=6, device=t.device)
-  freqs = torch.exp(torch.mul(i, -9.2103403719761836) / 128.)
-  a = torch.unsqueeze(torch.mul(t, 1000.), -1) * freqs
-  return torch.type_as(torch.cat([torch.cos(a), torch.sin(a)], -1), like)
+  frequency = torch.exp(torch.mul(i, -9.2103403719761836) / 128.)
+  angle = torch.unsqueeze(torch.mul(t, 1000.), -1) * frequency
+  return torch.type_as(torch.cat([torch.cos(angle), torch.sin(angle)], -1), like)
+# Shift, scale and gate of each branch, from the conditioning vector: `parts` tensors (B, 1, D).
+def modulation(w: Dict[str, Tensor], p: str, c: Tensor, parts: int) -> List[Tensor]:
+  return torch.chunk(torch.unsqueeze(linear(w, p, c), 1), parts, -1)
 def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-  n = torch.layer_norm(x, [torch.size(x, -1)], None, None, 9.9999999999999995e-07)
-  return torch.add(torch.mul(torch.add(scale, 1), n), shift)
-def modulation(vec: Tensor, w: Dict[str, Tensor], p: str, parts: int) -> List[Tensor]:
-  m = torch.linear(vec, w[p + ".weight"], w[p + ".bias"])
-  return torch.chunk(torch.unsqueeze(m, 1), parts, -1)
-def qk_norm(x: Tensor, scale: Tensor) -> Tensor:
-  f = torch.to(x, 6)
-  r = torch.rsqrt(torch.add(torch.mean(torch.pow(f, 2), [-1], True), 9.9999999999999995e-07))
-  return torch.mul(torch.type_as(torch.mul(f, r), x), scale)
+  return torch.add(torch.mul(torch.add(scale, 1), plain_layer_norm(x, 9.9999999999999995e-07)), shift)
+# (B, T, 3 * D) -> queries, keys, values, stacked: (3, B, heads, T, D / heads)
+def query_key_value(x: Tensor, heads: int) -> Tensor:
+  return torch.permute(torch.unflatten(x, -1, [3, heads, -1]), [2, 0, 3, 1, 4])
+def head_norm(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
+  return rms_norm(w[p + ".scale"], x, 9.9999999999999995e-07)
+# Rotates consecutive pairs of a head's channels; cos and sin are (S, D / heads / 2).
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-  f = torch.unflatten(torch.to(x, 6), -1, [-1, 2])
-  a = torch.select(f, -1, 0)
-  b = torch.select(f, -1, 1)
-  r = torch.stack([a * cos - b * sin, a * sin + b * cos], -1)
-  return torch.type_as(torch.flatten(r, -2), x)
-def heads(qkv: Tensor, count: int) -> Tensor:
-  return torch.permute(torch.unflatten(qkv, -1, [3, count, -1]), [2, 0, 3, 1, 4])
-def merged(x: Tensor) -> Tensor:
-  return torch.flatten(torch.transpose(x, 1, 2), -2)
-def attend(q: Tensor, k: Tensor, v: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-  a = torch.scaled_dot_product_attention(__torch__.rotate(q, cos, sin), __torch__.rotate(k, cos, sin), v, None, 0., False)
-  return __torch__.merged(a)
-def stream_linear(x: Tensor, w: Dict[str, Tensor], p: str) -> Tensor:
+  pairs = torch.unflatten(torch.to(x, 6), -1, [-1, 2])
+  a = torch.select(pairs, -1, 0)
+  b = torch.select(pairs, -1, 1)
+  turned = torch.stack([a * cos - b * sin, a * sin + b * cos], -1)
+  return torch.type_as(torch.flatten(turned, -2), x)
+def rotary_attention(q: Tensor, k: Tensor, v: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+  return merge_heads(attention(rotate(q, cos, sin), rotate(k, cos, sin), v))
+# FLUX.1 has biases here; the layout allows to leave them out.
+def projection(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
   if torch.__contains__(w, p + ".bias"):
-    y = torch.linear(x, w[p + ".weight"], w[p + ".bias"])
+    y = linear(w, p, x)
   else:
-    y = torch.linear(x, w[p + ".weight"])
+    y = linear_no_bias(w, p, x)
   return y
-def stream_mlp(x: Tensor, w: Dict[str, Tensor], p: str) -> Tensor:
-  h = torch.gelu(torch.linear(x, w[p + ".0.weight"], w[p + ".0.bias"]), approximate="tanh")
-  return torch.linear(h, w[p + ".2.weight"], w[p + ".2.bias"])
+def feed_forward(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
+  return linear(w, p + ".2", torch.gelu(linear(w, p + ".0", x), approximate="tanh"))
 class Flux(Module):
-  __parameters__ = []
-  __buffers__ = []
-  training : bool
-  w : Dict[str, Tensor]
-  double_blocks : int
-  single_blocks : int
-  heads : int
-  theta : float
-  axes : List[int]
-  names : List[str]
-  def rotary(self: __torch__.Flux,
-    ids: Tensor) -> Tuple[Tensor, Tensor]:
+  # positions (S, axes) float32 -> cosines and sines (S, D / heads / 2)
+  def rotary(self, positions: Tensor) -> Tuple[Tensor, Tensor]:
     angles = annotate(List[Tensor], [])
     axes = self.axes
     for i in range(torch.len(axes)):
-      d = axes[i]
-      power = torch.arange(0, d, 2, dtype=6, device=ids.device) / float(d)
+      power = torch.arange(0, axes[i], 2, dtype=6, device=positions.device) / float(axes[i])
       omega = torch.reciprocal(torch.pow(self.theta, power))
-      _0 = torch.append(angles, torch.unsqueeze(torch.select(ids, -1, i), -1) * omega)
-    a = torch.cat(angles, -1)
-    return (torch.cos(a), torch.sin(a))
-  def velocity(self: __torch__.Flux,
-    img: Tensor,
-    txt: Tensor,
-    vec: Tensor,
-    t: Tensor,
-    guidance: Tensor,
-    cos: Tensor,
-    sin: Tensor) -> Tensor:
+      _0 = torch.append(angles, torch.unsqueeze(torch.select(positions, -1, i), -1) * omega)
+    angle = torch.cat(angles, -1)
+    return (torch.cos(angle), torch.sin(angle))
+  # image (B, N, C), text (B, L, .), pooled (B, .), t and guidance (B) -> velocity (B, N, C) float32
+  def velocity(self, image: Tensor, text: Tensor, pooled: Tensor, t: Tensor, guidance: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     w = self.w
     like = w["img_in.weight"]
-    H = self.heads
-    x = torch.linear(torch.type_as(img, like), like, w["img_in.bias"])
-    y = torch.linear(torch.type_as(txt, like), w["txt_in.weight"], w["txt_in.bias"])
-    c = __torch__.silu_mlp(__torch__.sinusoid(t, like), w, "time_in")
+    x = linear(w, "img_in", torch.type_as(image, like))
+    y = linear(w, "txt_in", torch.type_as(text, like))
+    time = embed(w, "time_in", sinusoid(t, like))
     if torch.__contains__(w, "guidance_in.in_layer.weight"):
-      c0 = c + __torch__.silu_mlp(__torch__.sinusoid(guidance, like), w, "guidance_in")
-    else:
-      c0 = c
-    c1 = torch.silu(c0 + __torch__.silu_mlp(torch.type_as(vec, like), w, "vector_in"))
+      time = time + embed(w, "guidance_in", sinusoid(guidance, like))
+    c = torch.silu(time + embed(w, "vector_in", torch.type_as(pooled, like)))
     L = torch.size(y, 1)
     for i in range(self.double_blocks):
       p = "double_blocks." + str(i) + "."
-      m = __torch__.modulation(c1, w, p + "img_mod.lin", 6)
-      n = __torch__.modulation(c1, w, p + "txt_mod.lin", 6)
-      qx = __torch__.heads(__torch__.stream_linear(__torch__.modulated(x, m[0], m[1]), w, p + "img_attn.qkv"), H)
-      qy = __torch__.heads(__torch__.stream_linear(__torch__.modulated(y, n[0], n[1]), w, p + "txt_attn.qkv"), H)
-      q = torch.cat([__torch__.qk_norm(qy[0], w[p + "txt_attn.norm.query_norm.scale"]), __torch__.qk_norm(qx[0], w[p + "img_attn.norm.query_norm.scale"])], 2)
-      k = torch.cat([__torch__.qk_norm(qy[1], w[p + "txt_attn.norm.key_norm.scale"]), __torch__.qk_norm(qx[1], w[p + "img_attn.norm.key_norm.scale"])], 2)
-      v = torch.cat([qy[2], qx[2]], 2)
-      a = __torch__.attend(q, k, v, cos, sin)
-      x = x + m[2] * __torch__.stream_linear(torch.slice(a, 1, L), w, p + "img_attn.proj")
-      x = x + m[5] * __torch__.stream_mlp(__torch__.modulated(x, m[3], m[4]), w, p + "img_mlp")
-      y = y + n[2] * __torch__.stream_linear(torch.slice(a, 1, 0, L), w, p + "txt_attn.proj")
-      y = y + n[5] * __torch__.stream_mlp(__torch__.modulated(y, n[3], n[4]), w, p + "txt_mlp")
+      m = modulation(w, p + "img_mod.lin", c, 6)
+      n = modulation(w, p + "txt_mod.lin", c, 6)
+      xs = query_key_value(projection(w, p + "img_attn.qkv", modulated(x, m[0], m[1])), self.heads)
+      ys = query_key_value(projection(w, p + "txt_attn.qkv", modulated(y, n[0], n[1])), self.heads)
+      q = torch.cat([head_norm(w, p + "txt_attn.norm.query_norm", ys[0]), head_norm(w, p + "img_attn.norm.query_norm", xs[0])], 2)
+      k = torch.cat([head_norm(w, p + "txt_attn.norm.key_norm", ys[1]), head_norm(w, p + "img_attn.norm.key_norm", xs[1])], 2)
+      a = rotary_attention(q, k, torch.cat([ys[2], xs[2]], 2), cos, sin)
+      x = x + m[2] * linear(w, p + "img_attn.proj", torch.slice(a, 1, L))
+      x = x + m[5] * feed_forward(w, p + "img_mlp", modulated(x, m[3], m[4]))
+      y = y + n[2] * linear(w, p + "txt_attn.proj", torch.slice(a, 1, 0, L))
+      y = y + n[5] * feed_forward(w, p + "txt_mlp", modulated(y, n[3], n[4]))
     z = torch.cat([y, x], 1)
     D = torch.size(z, 2)
     for i in range(self.single_blocks):
       p = "single_blocks." + str(i) + "."
-      m = __torch__.modulation(c1, w, p + "modulation.lin", 3)
-      h = torch.linear(__torch__.modulated(z, m[0], m[1]), w[p + "linear1.weight"], w[p + "linear1.bias"])
-      qz = __torch__.heads(torch.slice(h, 2, 0, 3 * D), H)
-      q = __torch__.qk_norm(qz[0], w[p + "norm.query_norm.scale"])
-      k = __torch__.qk_norm(qz[1], w[p + "norm.key_norm.scale"])
-      a = __torch__.attend(q, k, qz[2], cos, sin)
+      m = modulation(w, p + "modulation.lin", c, 3)
+      h = linear(w, p + "linear1", modulated(z, m[0], m[1]))
+      zs = query_key_value(torch.slice(h, 2, 0, 3 * D), self.heads)
+      q = head_norm(w, p + "norm.query_norm", zs[0])
+      k = head_norm(w, p + "norm.key_norm", zs[1])
+      a = rotary_attention(q, k, zs[2], cos, sin)
       g = torch.gelu(torch.slice(h, 2, 3 * D), approximate="tanh")
-      z = z + m[2] * torch.linear(torch.cat([a, g], 2), w[p + "linear2.weight"], w[p + "linear2.bias"])
-    o = __torch__.modulation(c1, w, "final_layer.adaLN_modulation.1", 2)
-    z = __torch__.modulated(torch.slice(z, 1, L), o[0], o[1])
-    return torch.to(torch.linear(z, w["final_layer.linear.weight"], w["final_layer.linear.bias"]), 6)
-  def guided(self: __torch__.Flux,
-    img: Tensor,
-    txt: Tensor,
-    vec: Tensor,
-    txt_negative: Tensor,
-    vec_negative: Tensor,
-    t: Tensor,
-    guidance: Tensor,
-    cos: Tensor,
-    sin: Tensor,
-    cos_negative: Tensor,
-    sin_negative: Tensor,
-    scale: Tensor) -> Tensor:
-    B = torch.size(img, 0)
-    if torch.eq(torch.size(txt, 1), torch.size(txt_negative, 1)):
-      v = (self).velocity(torch.cat([img, img]), torch.cat([txt, txt_negative]), torch.cat([vec, vec_negative]), torch.cat([t, t]), torch.cat([guidance, guidance]), cos, sin)
+      z = z + m[2] * linear(w, p + "linear2", torch.cat([a, g], 2))
+    m = modulation(w, "final_layer.adaLN_modulation.1", c, 2)
+    z = modulated(torch.slice(z, 1, L), m[0], m[1])
+    return torch.to(linear(w, "final_layer.linear", z), 6)
+  # Classifier-free guidance: negative + scale * (positive - negative); one network call where both texts are as long.
+  def guided(self, image: Tensor, text: Tensor, pooled: Tensor, t: Tensor, guidance: Tensor, cos: Tensor, sin: Tensor, negative_text: Tensor, negative_pooled: Tensor, negative_cos: Tensor, negative_sin: Tensor, scale: float) -> Tensor:
+    B = torch.size(image, 0)
+    if torch.eq(torch.size(text, 1), torch.size(negative_text, 1)):
+      v = self.velocity(torch.cat([image, image]), torch.cat([text, negative_text]), torch.cat([pooled, negative_pooled]), torch.cat([t, t]), torch.cat([guidance, guidance]), cos, sin)
       positive = torch.slice(v, 0, 0, B)
       negative = torch.slice(v, 0, B)
     else:
-      positive = (self).velocity(img, txt, vec, t, guidance, cos, sin)
-      negative = (self).velocity(img, txt_negative, vec_negative, t, guidance, cos_negative, sin_negative)
-    return negative + scale * (positive - negative)
-  def set(self: __torch__.Flux,
-    index: Tensor,
-    value: Tensor,
-    dtype: Tensor,
-    shape: Tensor) -> Tensor:
-    sizes = annotate(List[int], [])
-    for j in range(torch.size(shape, 0)):
-      _0 = torch.append(sizes, int(torch.select(shape, 0, j)))
-    w = self.w
-    torch._set_item(w, (self.names)[int(index)], torch.to(torch.view(value, sizes), int(dtype)))
-    return torch.tensor(torch.len(w))
+      positive = self.velocity(image, text, pooled, t, guidance, cos, sin)
+      negative = self.velocity(image, negative_text, negative_pooled, t, guidance, negative_cos, negative_sin)
+    return torch.add(negative, torch.mul(torch.sub(positive, negative), scale))
