@@ -1,0 +1,90 @@
+package org.espalier.torch;
+
+import ai.djl.engine.EngineException;
+import ai.djl.huggingface.tokenizers.Encoding;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.espalier.api.EspalierException;
+
+/**
+ * Turns text into token numbers by a {@code tokenizer.json} of Hugging Face <a
+ * href="https://github.com/huggingface/tokenizers">tokenizers</a> (WordLevel, BPE, WordPiece,
+ * Unigram of SentencePiece), special tokens included. Works offline; thread-safe.
+ */
+public final class TextTokenizer implements AutoCloseable {
+  private final HuggingFaceTokenizer tokenizer;
+  private final int maxLength;
+
+  private TextTokenizer(HuggingFaceTokenizer tokenizer, int maxLength) {
+    this.tokenizer = tokenizer;
+    this.maxLength = maxLength;
+  }
+
+  /**
+   * Reads a tokenizer.
+   *
+   * @param file a {@code tokenizer.json}
+   * @param maxLength tokens, special ones included, beyond which text is cut off; positive
+   * @throws EspalierException CONFIG where it is missing or malformed
+   */
+  public static TextTokenizer open(Path file, int maxLength) {
+    if (!Files.isRegularFile(file)) {
+      throw EspalierException.config(
+          "The tokenizer (" + file + ") does not exist.",
+          "Maybe the model was saved without its fast tokenizer; save tokenizer.json beside it.");
+    }
+    if (maxLength <= 0) {
+      throw EspalierException.config(
+          "The maximum text length (" + maxLength + ") must be positive.",
+          "Maybe set the text length of the model.");
+    }
+    System.setProperty("OPT_OUT_TRACKING", "true");
+    try {
+      return new TextTokenizer(
+          HuggingFaceTokenizer.builder()
+              .optTokenizerPath(file)
+              .optAddSpecialTokens(true)
+              .optPadding(false)
+              .optTruncation(true)
+              .optMaxLength(maxLength)
+              .build(),
+          maxLength);
+    } catch (IOException | RuntimeException e) {
+      throw new EspalierException(
+          EspalierException.Code.CONFIG,
+          "The tokenizer " + file + " cannot be read: " + e.getMessage() + ".",
+          "Maybe download it again.",
+          e);
+    }
+  }
+
+  /** Tokens, special ones included, beyond which text is cut off. */
+  public int maxLength() {
+    return maxLength;
+  }
+
+  /**
+   * Tokenizes a text.
+   *
+   * @param text any text; may be empty
+   */
+  public Tokens encode(String text) {
+    try {
+      Encoding encoding = tokenizer.encode(text, true, false);
+      return new Tokens(encoding.getIds(), encoding.getIds().length, encoding.exceedMaxLength());
+    } catch (EngineException e) {
+      throw new EspalierException(
+          EspalierException.Code.NATIVE,
+          "The text \"" + text + "\" cannot be tokenized: " + e.getMessage() + ".",
+          null,
+          e);
+    }
+  }
+
+  @Override
+  public void close() {
+    tokenizer.close();
+  }
+}
