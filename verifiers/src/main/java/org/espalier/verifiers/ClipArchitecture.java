@@ -1,0 +1,123 @@
+package org.espalier.verifiers;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import org.espalier.torch.Flops;
+import org.espalier.torch.TorchProgram;
+import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightSpec;
+
+/**
+ * The sizes of a CLIP model in the layout of Hugging Face's {@code CLIPModel}.
+ *
+ * @param vision the image tower
+ * @param text the text tower
+ * @param imageSize side of the input in pixels
+ * @param patch side of a patch in pixels
+ * @param projection width of the common space
+ * @param vocabulary number of tokens
+ * @param positions the longest text in tokens
+ * @param eos the token at which the text is read off; 2 means the largest id (old configurations)
+ */
+record ClipArchitecture(
+    Tower vision,
+    Tower text,
+    int imageSize,
+    int patch,
+    int projection,
+    int vocabulary,
+    int positions,
+    int eos) {
+
+  private static final String MODEL = "CLIP (Hugging Face's CLIPModel)";
+  private static final String VISION = "vision_model.encoder.layers.";
+  private static final String TEXT = "text_model.encoder.layers.";
+
+  /**
+   * Reads the sizes.
+   *
+   * @param config {@code config.json}
+   * @param source the weights
+   */
+  static ClipArchitecture of(JsonNode config, WeightSource source) {
+    JsonNode v = config.path("vision_config");
+    JsonNode t = config.path("text_config");
+    String patches = "vision_model.embeddings.patch_embedding.weight";
+    String places = "vision_model.embeddings.position_embedding.weight";
+    int patch = Checkpoint.size(source, patches, 2, MODEL);
+    int side = (int) Math.round(Math.sqrt(Checkpoint.size(source, places, 0, MODEL) - 1));
+    String words = "text_model.embeddings.token_embedding.weight";
+    return new ClipArchitecture(
+        Tower.of(v, source, VISION, 64, 1e-5, "quick_gelu", MODEL),
+        Tower.of(t, source, TEXT, 64, 1e-5, "quick_gelu", MODEL),
+        ModelJson.positive(v, "image_size", side * patch),
+        ModelJson.positive(v, "patch_size", patch),
+        ModelJson.positive(
+            config, "projection_dim", Checkpoint.size(source, "text_projection.weight", 0, MODEL)),
+        ModelJson.positive(t, "vocab_size", Checkpoint.size(source, words, 0, MODEL)),
+        ModelJson.positive(
+            t,
+            "max_position_embeddings",
+            Checkpoint.size(source, "text_model.embeddings.position_embedding.weight", 0, MODEL)),
+        t.path("eos_token_id").asInt(2));
+  }
+
+  int imageTokens() {
+    int side = imageSize / patch;
+    return side * side + 1;
+  }
+
+  /** The image side alone: what the aesthetic predictor needs. */
+  static WeightSpec.Builder expectImageSide(
+      WeightSource source, Tower vision, int patch, int tokens, int projection) {
+    WeightSpec.Builder spec = WeightSpec.builder();
+    String e = "vision_model.embeddings.";
+    spec.key(e + "class_embedding", vision.width())
+        .key(e + "patch_embedding.weight", vision.width(), 3, patch, patch)
+        .key(e + "position_embedding.weight", tokens, vision.width())
+        .norm("vision_model.pre_layrnorm", vision.width())
+        .norm("vision_model.post_layernorm", vision.width());
+    vision.expect(spec, source, VISION);
+    Checkpoint.dense(spec, source, "visual_projection", projection, vision.width());
+    return spec.ignore("(text|vision)_model\\.embeddings\\.position_ids");
+  }
+
+  WeightSpec spec(WeightSource source) {
+    WeightSpec.Builder spec =
+        expectImageSide(source, vision, patch, imageTokens(), projection)
+            .key("text_model.embeddings.token_embedding.weight", vocabulary, text.width())
+            .key("text_model.embeddings.position_embedding.weight", positions, text.width())
+            .norm("text_model.final_layer_norm", text.width())
+            .fullPrecision("logit_scale");
+    text.expect(spec, source, TEXT);
+    Checkpoint.dense(spec, source, "text_projection", projection, text.width());
+    return spec.build();
+  }
+
+  void attributes(TorchProgram.Builder program) {
+    vision.attributes(program, "vision");
+    text.attributes(program, "text");
+    program.attribute("eos", eos);
+  }
+
+  /** Operations of embedding one image. */
+  long imageFlops() {
+    int side = imageSize / patch;
+    return Flops.conv2d(side, side, 3, vision.width(), patch)
+        + vision.flops(imageTokens())
+        + Flops.linear(1, vision.width(), projection);
+  }
+
+  /**
+   * Operations of embedding one text.
+   *
+   * @param tokens its length
+   */
+  long textFlops(int tokens) {
+    return text.flops(tokens) + Flops.linear(1, text.width(), projection);
+  }
+
+  /** Operations of comparing two embeddings. */
+  long compareFlops() {
+    return Flops.linear(1, projection, 1);
+  }
+}

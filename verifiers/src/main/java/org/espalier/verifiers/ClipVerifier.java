@@ -1,0 +1,153 @@
+package org.espalier.verifiers;
+
+import ai.djl.Device;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.espalier.api.Verdict;
+import org.espalier.spi.RgbImage;
+import org.espalier.spi.VerifierCard;
+import org.espalier.torch.RowExecutor;
+import org.espalier.torch.TextTokenizer;
+import org.espalier.torch.Tokens;
+import org.espalier.torch.TorchTensor;
+
+/**
+ * CLIPScore. The value is 100 times the cosine, not cut off at zero, so that it ranks. Parts: {@code
+ * cosine}; {@code logit}, the cosine times the learned temperature; {@code clip-score}, the published
+ * 2.5 * max(cosine, 0); {@code truncated}.
+ */
+final class ClipVerifier extends NetworkVerifier<float[]> {
+  private static final int EMBEDDINGS_HELD = 1024;
+
+  private final ClipNetwork network;
+  private final ClipArchitecture architecture;
+  private final ImageTransform transform;
+  private final TextTokenizer tokenizer;
+  private final VerifierCard card;
+  private final Map<String, float[]> embeddings = recent(EMBEDDINGS_HELD);
+
+  ClipVerifier(
+      ClipNetwork network,
+      ClipArchitecture architecture,
+      ImageTransform transform,
+      TextTokenizer tokenizer,
+      Device device,
+      String weightsSha256,
+      String licence) {
+    super(device);
+    this.network = network;
+    this.architecture = architecture;
+    this.transform = transform;
+    this.tokenizer = tokenizer;
+    this.card =
+        new VerifierCard(
+            "clip",
+            weightsSha256,
+            network.programSha256(),
+            licence,
+            transform.describe(),
+            OptionalInt.of(architecture.positions()),
+            "[-100, 100]: 100 x cosine",
+            "clip-score",
+            Map.of(
+                "image-size", String.valueOf(architecture.imageSize()),
+                "image-flops", String.valueOf(architecture.imageFlops()),
+                "dtype", "float32",
+                "text", "charged with each image; its embedding is held from image to image"));
+  }
+
+  @Override
+  public VerifierCard card() {
+    return card;
+  }
+
+  @Override
+  Tokens tokenize(String prompt) {
+    return tokenizer.encode(prompt);
+  }
+
+  @Override
+  Work work(Tokens text, int width, int height) {
+    return new Work(
+        2,
+        architecture.imageTokens() + text.length(),
+        architecture.imageFlops()
+            + architecture.textFlops(text.length())
+            + architecture.compareFlops());
+  }
+
+  @Override
+  float[] prepare(RgbImage image) {
+    return transform.apply(image);
+  }
+
+  @Override
+  void prepareTexts(Map<String, Tokens> batch) {
+    List<String> missing = new ArrayList<>();
+    synchronized (embeddings) {
+      for (String text : batch.keySet()) {
+        if (embeddings.get(text) == null) {
+          missing.add(text);
+        }
+      }
+    }
+    RowExecutor.map(
+        device(),
+        missing,
+        text -> {
+          float[] unit = network.embedText(batch.get(text));
+          synchronized (embeddings) {
+            embeddings.put(text, unit);
+          }
+          return text;
+        });
+  }
+
+  private float[] embedding(Row<float[]> row) {
+    synchronized (embeddings) {
+      float[] held = embeddings.get(row.prompt());
+      if (held != null) {
+        return held;
+      }
+    }
+    return network.embedText(row.text()); // more prompts in one batch than are held
+  }
+
+  @Override
+  List<Verdict> judge(List<Row<float[]>> batch) {
+    int n = batch.size();
+    int length = batch.get(0).image().length;
+    float[] pixels = new float[n * length];
+    float[] texts = new float[n * architecture.projection()];
+    for (int i = 0; i < n; i++) {
+      System.arraycopy(batch.get(i).image(), 0, pixels, i * length, length);
+      float[] text = embedding(batch.get(i));
+      System.arraycopy(text, 0, texts, i * text.length, text.length);
+    }
+    float[][] scores;
+    try (TorchTensor images = network.embedImages(pixels, n, architecture.imageSize())) {
+      scores = network.compare(images, texts);
+    }
+    List<Verdict> verdicts = new ArrayList<>();
+    for (int i = 0; i < n; i++) {
+      double cosine = scores[0][i];
+      verdicts.add(
+          verdict(
+              100 * cosine,
+              batch.get(i).text(),
+              Map.of(
+                  "cosine", cosine,
+                  "logit", (double) scores[1][i],
+                  "clip-score", 2.5 * Math.max(cosine, 0))));
+    }
+    return verdicts;
+  }
+
+  @Override
+  public void close() {
+    network.close();
+    tokenizer.close();
+  }
+}

@@ -1,0 +1,140 @@
+package org.espalier.verifiers;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.espalier.spi.LoadContext;
+import org.espalier.torch.ParityCase;
+import org.espalier.torch.SafetensorsFile;
+
+/**
+ * Lays the small random weights of the parity cases out as published checkpoints are, with a
+ * tokenizer whose words are {@code w0}, {@code w1}, ...
+ */
+final class TinyCheckpoints {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  private TinyCheckpoints() {}
+
+  static LoadContext context(Path directory) {
+    return new LoadContext(
+        "cpu",
+        directory,
+        spec -> {
+          throw new IllegalStateException("no other verifiers here: " + spec);
+        });
+  }
+
+  /** The module's own case of a kind. */
+  static ParityCase parity(String name) {
+    try {
+      return new ParityCase(
+          name, Path.of(TinyCheckpoints.class.getResource("/parity").toURI()));
+    } catch (java.net.URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  static Path clip(Path directory) {
+    ParityCase parity = parity("clip-tiny-a");
+    try (SafetensorsFile golden = parity.golden()) {
+      String config = golden.metadata().get("config");
+      JsonNode text = ModelJson.parse(config).get("text_config");
+      write(directory, "config.json", config);
+      copy(parity, "weights", directory.resolve("model.safetensors"));
+      write(
+          directory,
+          "tokenizer.json",
+          tokenizer(
+              text.get("vocab_size").asInt(),
+              Map.of(
+                  "<start>", text.get("bos_token_id").asInt(),
+                  "<end>", text.get("eos_token_id").asInt()),
+              "<start>",
+              "<end>"));
+    }
+    return directory;
+  }
+
+  /**
+   * A word-level tokenizer.
+   *
+   * @param size of the vocabulary
+   * @param special tokens with their numbers; the other numbers n are words "wn"
+   * @param first token put before each text
+   * @param last token put behind each text
+   */
+  static String tokenizer(int size, Map<String, Integer> special, String first, String last) {
+    ObjectNode root = MAPPER.createObjectNode();
+    root.put("version", "1.0");
+    root.putNull("truncation").putNull("padding").putNull("normalizer").putNull("decoder");
+    ArrayNode added = root.putArray("added_tokens");
+    ObjectNode vocabulary = MAPPER.createObjectNode();
+    for (int i = 0; i < size; i++) {
+      vocabulary.put("w" + i, i);
+    }
+    special.forEach(
+        (token, id) -> {
+          vocabulary.remove("w" + id);
+          vocabulary.put(token, id.intValue());
+          ObjectNode entry = added.addObject();
+          entry.put("id", id.intValue()).put("content", token).put("special", true);
+          for (String flag : new String[] {"single_word", "lstrip", "rstrip", "normalized"}) {
+            entry.put(flag, false);
+          }
+        });
+    root.putObject("pre_tokenizer").put("type", "WhitespaceSplit");
+    ObjectNode model = root.putObject("model");
+    model.put("type", "WordLevel").put("unk_token", "w1").set("vocab", vocabulary);
+    if (first.isEmpty()) {
+      root.putNull("post_processor");
+      return root.toString();
+    }
+    ObjectNode post = root.putObject("post_processor");
+    post.put("type", "TemplateProcessing");
+    ArrayNode single = post.putArray("single");
+    token(single, "SpecialToken", first);
+    token(single, "Sequence", "A");
+    token(single, "SpecialToken", last);
+    ArrayNode pair = post.putArray("pair");
+    token(pair, "Sequence", "A");
+    token(pair, "Sequence", "B");
+    ObjectNode tokens = post.putObject("special_tokens");
+    for (String name : new String[] {first, last}) {
+      ObjectNode entry = tokens.putObject(name);
+      entry.put("id", name);
+      entry.putArray("ids").add(special.get(name).intValue());
+      entry.putArray("tokens").add(name);
+    }
+    return root.toString();
+  }
+
+  private static void token(ArrayNode template, String kind, String id) {
+    template.addObject().putObject(kind).put("id", id).put("type_id", 0);
+  }
+
+  static void copy(ParityCase parity, String part, Path to) {
+    try {
+      Files.createDirectories(to.getParent());
+      Files.copy(
+          parity.directory().resolve(parity.name() + "." + part + ".safetensors"), to);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  static void write(Path directory, String name, String content) {
+    try {
+      Files.createDirectories(directory);
+      Files.writeString(directory.resolve(name), content);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
