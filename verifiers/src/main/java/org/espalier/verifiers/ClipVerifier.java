@@ -85,10 +85,10 @@ final class ClipVerifier extends NetworkVerifier<float[]> {
 
   @Override
   void prepareTexts(Map<String, Tokens> batch) {
-    List<String> missing = new ArrayList<>();
+    List<Map.Entry<String, Tokens>> missing = new ArrayList<>();
     synchronized (embeddings) {
-      for (String text : batch.keySet()) {
-        if (embeddings.get(text) == null) {
+      for (Map.Entry<String, Tokens> text : batch.entrySet()) {
+        if (embeddings.get(text.getKey()) == null) {
           missing.add(text);
         }
       }
@@ -97,11 +97,11 @@ final class ClipVerifier extends NetworkVerifier<float[]> {
         device(),
         missing,
         text -> {
-          float[] unit = network.embedText(batch.get(text));
+          float[] unit = network.embedText(text.getValue());
           synchronized (embeddings) {
-            embeddings.put(text, unit);
+            embeddings.put(text.getKey(), unit);
           }
-          return text;
+          return unit;
         });
   }
 

@@ -4,7 +4,7 @@ def scaled_rms_norm(w: Dict[str, Tensor], p: str, x: Tensor, eps: float) -> Tens
   f = torch.to(x, 6)
   f = f * torch.rsqrt(torch.mean(f * f, [-1], True) + eps)
   g = w[p + ".weight"]
-  return g * torch.to(f, torch.dtype(g))
+  return g * torch.to(f, ops.prim.dtype(g))
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
   half = torch.chunk(x, 2, -1)
   return x * cos + torch.cat([torch.neg(half[1]), half[0]], -1) * sin
@@ -48,8 +48,8 @@ class LlavaOnevision(Module):
     power = torch.arange(0, self.head_dim, 2, dtype=6, device=x.device) / self.head_dim
     angle = torch.unsqueeze(torch.to(at, 6), 1) * torch.reciprocal(torch.pow(self.theta, power))
     angle = torch.cat([angle, angle], 1)
-    cos = torch.to(torch.cos(angle), torch.dtype(x))
-    sin = torch.to(torch.sin(angle), torch.dtype(x))
+    cos = torch.to(torch.cos(angle), ops.prim.dtype(x))
+    sin = torch.to(torch.sin(angle), ops.prim.dtype(x))
     seen = torch.le(torch.unsqueeze(torch.arange(P + L, device=x.device), 0), torch.unsqueeze(at, 1))
     ks = annotate(List[Tensor], [])
     vs = annotate(List[Tensor], [])
@@ -85,7 +85,7 @@ class LlavaOnevision(Module):
     there = torch.expand(torch.unsqueeze(torch.eq(ids, self.image_token), -1), torch.size(x))
     return torch.masked_scatter(x, there, image)
   def nothing(self, x: Tensor) -> Tensor:
-    return torch.zeros([self.layers, torch.size(x, 0), self.kv_heads, 0, self.head_dim], dtype=torch.dtype(x), device=x.device)
+    return torch.zeros([self.layers, torch.size(x, 0), self.kv_heads, 0, self.head_dim], dtype=ops.prim.dtype(x), device=x.device)
   # -> logits of the next token [1, V], keys and values so far
   def prefill(self, tiles: Tensor, plan: List[int], ids: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     x = self.embed(tiles, plan, ids)

@@ -21,7 +21,7 @@ def activation(x: Tensor, name: str) -> Tensor:
 # pixels [B, C, H, W] -> non-overlapping patches [B, N, D]
 def patch_tokens(w: Dict[str, Tensor], p: str, pixels: Tensor) -> Tensor:
   k = w[p + ".weight"]
-  x = torch.to(pixels, torch.dtype(k))
+  x = torch.to(pixels, ops.prim.dtype(k))
   s = [torch.size(k, 2), torch.size(k, 3)]
   if torch.__contains__(w, p + ".bias"):
     y = torch.conv2d(x, k, w[p + ".bias"], s)
