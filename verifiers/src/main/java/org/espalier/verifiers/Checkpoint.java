@@ -20,15 +20,27 @@ final class Checkpoint {
   static int size(WeightSource source, String key, int axis, String model) {
     if (!source.names().contains(key)) {
       throw EspalierException.config(
-          "The weights " + source.location() + " are not those of " + model + ": the key " + key
+          "The weights "
+              + source.location()
+              + " are not those of "
+              + model
+              + ": the key "
+              + key
               + " is missing.",
           "Maybe the path points to another model's checkpoint.");
     }
     List<Long> shape = source.info(key).shape();
     if (shape.size() <= axis) {
       throw EspalierException.config(
-          "The weights " + source.location() + " are not those of " + model + ": the key " + key
-              + " has the shape " + shape + ".",
+          "The weights "
+              + source.location()
+              + " are not those of "
+              + model
+              + ": the key "
+              + key
+              + " has the shape "
+              + shape
+              + ".",
           "Maybe the path points to another model's checkpoint.");
     }
     return Math.toIntExact(shape.get(axis));

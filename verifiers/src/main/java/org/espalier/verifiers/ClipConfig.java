@@ -6,9 +6,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Configuration of {@link ClipProvider}.
  *
- * @param weights {@code nano}, or the directory of a Hugging Face CLIP snapshot: {@code config.json},
- *     {@code model.safetensors} or {@code pytorch_model.bin}, {@code tokenizer.json} and, optionally,
- *     {@code preprocessor_config.json}
+ * @param weights {@code nano}, or the directory of a Hugging Face CLIP snapshot: {@code
+ *     config.json}, {@code model.safetensors} or {@code pytorch_model.bin}, {@code tokenizer.json}
+ *     and, optionally, {@code preprocessor_config.json}
  */
 public record ClipConfig(String weights) {
   public ClipConfig(@Nullable String weights) {

@@ -84,8 +84,7 @@ final class ClipNetwork implements AutoCloseable {
    * @return cosines, then logits
    */
   float[][] compare(TorchTensor images, float[] texts) {
-    try (TorchTensor t =
-        TorchTensor.of(program.device(), texts, images.size(0), images.size(1))) {
+    try (TorchTensor t = TorchTensor.of(program.device(), texts, images.size(0), images.size(1))) {
       List<TorchTensor> out = program.run("compare", images, t);
       try {
         return new float[][] {out.get(0).toFloats(), out.get(1).toFloats()};

@@ -70,7 +70,7 @@ public final class ClipProvider implements VerifierProvider<ClipConfig> {
     if (!transform.fits(imageSize)) {
       throw EspalierException.config(
           "The images that preprocessor_config.json of %s asks for (%s) are not the %d x %d pixels"
-              .formatted(directory, transform.describe(), imageSize, imageSize)
+                  .formatted(directory, transform.describe(), imageSize, imageSize)
               + " that the weights need.",
           "Maybe the file belongs to another checkpoint.");
     }

@@ -14,9 +14,9 @@ import org.espalier.torch.Tokens;
 import org.espalier.torch.TorchTensor;
 
 /**
- * CLIPScore. The value is 100 times the cosine, not cut off at zero, so that it ranks. Parts: {@code
- * cosine}; {@code logit}, the cosine times the learned temperature; {@code clip-score}, the published
- * 2.5 * max(cosine, 0); {@code truncated}.
+ * CLIPScore. The value is 100 times the cosine, not cut off at zero, so that it ranks. Parts:
+ * {@code cosine}; {@code logit}, the cosine times the learned temperature; {@code clip-score}, the
+ * published 2.5 * max(cosine, 0); {@code truncated}.
  */
 final class ClipVerifier extends NetworkVerifier<float[]> {
   private static final int EMBEDDINGS_HELD = 1024;
@@ -52,10 +52,14 @@ final class ClipVerifier extends NetworkVerifier<float[]> {
             "[-100, 100]: 100 x cosine",
             "clip-score",
             Map.of(
-                "image-size", String.valueOf(architecture.imageSize()),
-                "image-flops", String.valueOf(architecture.imageFlops()),
-                "dtype", "float32",
-                "text", "charged with each image; its embedding is held from image to image"));
+                "image-size",
+                String.valueOf(architecture.imageSize()),
+                "image-flops",
+                String.valueOf(architecture.imageFlops()),
+                "dtype",
+                "float32",
+                "text",
+                "charged with each image; its embedding is held from image to image"));
   }
 
   @Override
@@ -138,9 +142,12 @@ final class ClipVerifier extends NetworkVerifier<float[]> {
               100 * cosine,
               batch.get(i).text(),
               Map.of(
-                  "cosine", cosine,
-                  "logit", (double) scores[1][i],
-                  "clip-score", 2.5 * Math.max(cosine, 0))));
+                  "cosine",
+                  cosine,
+                  "logit",
+                  (double) scores[1][i],
+                  "clip-score",
+                  2.5 * Math.max(cosine, 0))));
     }
     return verdicts;
   }

@@ -82,8 +82,11 @@ public record ImageTransform(
     private static void requireSize(int pixels) {
       if (pixels < 1 || pixels > VerifierImages.LARGEST_SIDE) {
         throw EspalierException.config(
-            "The size (" + pixels + ") to which images are resized is not between 1 and "
-                + VerifierImages.LARGEST_SIDE + ".",
+            "The size ("
+                + pixels
+                + ") to which images are resized is not between 1 and "
+                + VerifierImages.LARGEST_SIDE
+                + ".",
             "Maybe preprocessor_config.json is damaged.");
       }
     }
@@ -100,7 +103,11 @@ public record ImageTransform(
     }
     if (mean.size() != 3 || std.size() != 3 || std.stream().anyMatch(s -> !(s > 0))) {
       throw EspalierException.config(
-          "The mean (" + mean + ") and deviation (" + std + ") of pixels are not three numbers each,"
+          "The mean ("
+              + mean
+              + ") and deviation ("
+              + std
+              + ") of pixels are not three numbers each,"
               + " the latter positive.",
           "Maybe preprocessor_config.json is damaged.");
     }

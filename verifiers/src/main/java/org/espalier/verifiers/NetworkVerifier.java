@@ -23,8 +23,8 @@ import org.espalier.torch.Tokens;
 
 /**
  * What verifiers that are networks have in common: images are read and prepared one by one, so that
- * one that cannot be read fails alone; on the CPU each image is a native call of its own and they run
- * in parallel, on a GPU they are batched; the work is counted at the call.
+ * one that cannot be read fails alone; on the CPU each image is a native call of its own and they
+ * run in parallel, on a GPU they are batched; the work is counted at the call.
  *
  * <p>An image costs what it would cost if it were judged alone, its text included, also where the
  * text's embedding is still held from an earlier image: so the cost of a search does not depend on
@@ -82,8 +82,8 @@ abstract class NetworkVerifier<P> implements Verifier {
 
   @Override
   public final Cost quote(Prompt prompt, int width, int height, int count) {
-    return Cost.verify(count, Math.multiplyExact(
-        count, work(tokens(prompt.text()), width, height).flops));
+    return Cost.verify(
+        count, Math.multiplyExact(count, work(tokens(prompt.text()), width, height).flops));
   }
 
   @Override
@@ -136,8 +136,7 @@ abstract class NetworkVerifier<P> implements Verifier {
   private List<Verdict> onGpu(
       List<Judgement> batch, List<Integer> readable, List<RgbImage> pixels, List<Integer> places) {
     List<Object> prepared =
-        RowExecutor.map(
-            Device.cpu(), places, p -> row(batch.get(readable.get(p)), pixels.get(p)));
+        RowExecutor.map(Device.cpu(), places, p -> row(batch.get(readable.get(p)), pixels.get(p)));
     List<Verdict> verdicts = new ArrayList<>(Collections.nCopies(places.size(), null));
     List<Integer> chunk = new ArrayList<>();
     for (int place : places) {
@@ -173,6 +172,7 @@ abstract class NetworkVerifier<P> implements Verifier {
   }
 
   private List<Verdict> run(List<Row<P>> batch) {
+    List<Verdict> verdicts = judge(batch);
     for (Row<P> row : batch) {
       Work work = work(row.text, row.width, row.height);
       rows.add(work.rows);
@@ -180,7 +180,7 @@ abstract class NetworkVerifier<P> implements Verifier {
       flops.add(work.flops);
       images.increment();
     }
-    return judge(batch);
+    return verdicts;
   }
 
   private Tokens tokens(String text) {
@@ -216,11 +216,12 @@ abstract class NetworkVerifier<P> implements Verifier {
     }
     Map<String, Double> all = new LinkedHashMap<>(parts);
     Set<String> bad = new HashSet<>();
-    all.forEach((name, part) -> {
-      if (!Double.isFinite(part)) {
-        bad.add(name);
-      }
-    });
+    all.forEach(
+        (name, part) -> {
+          if (!Double.isFinite(part)) {
+            bad.add(name);
+          }
+        });
     bad.forEach(all::remove);
     all.put("truncated", text.truncated() ? 1.0 : 0.0);
     return new Verdict.Scored(value, all);

@@ -4,11 +4,11 @@
  * <ul>
  *   <li>{@code clip}: <a href="https://arxiv.org/abs/2104.08718">CLIPScore</a>
  *   <li>{@code aesthetic}: LAION's <a
- *       href="https://github.com/christophschuhmann/improved-aesthetic-predictor">improved aesthetic
- *       predictor</a>
+ *       href="https://github.com/christophschuhmann/improved-aesthetic-predictor">improved
+ *       aesthetic predictor</a>
  *   <li>{@code image-reward}: <a href="https://arxiv.org/abs/2304.05977">ImageReward</a>
- *   <li>{@code llava-onevision}: <a href="https://arxiv.org/abs/2408.03326">LLaVA-OneVision</a> asked
- *       a yes/no question
+ *   <li>{@code llava-onevision}: <a href="https://arxiv.org/abs/2408.03326">LLaVA-OneVision</a>
+ *       asked a yes/no question
  *   <li>{@code ensemble}: several of them, joined by calibrated percentiles or z-scores
  * </ul>
  *

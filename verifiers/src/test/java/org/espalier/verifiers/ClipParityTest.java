@@ -34,8 +34,7 @@ class ClipParityTest {
         report(parity, golden, "text_pooled", text.pooled());
         report(parity, golden, "text_embeds", text.unit());
         try (TorchTensor image =
-            network.embedImages(
-                golden.floats("pixel_values"), images, architecture.imageSize())) {
+            network.embedImages(golden.floats("pixel_values"), images, architecture.imageSize())) {
           report(parity, golden, "image_embeds", image.toFloats());
           float[] logits = new float[images * texts];
           for (int t = 0; t < texts; t++) {

@@ -55,8 +55,7 @@ class ClipVerifierTest {
         3L * (2 * 17 * (4 * 64 * 64 + 2 * 64 * 256) + 2 * 2 * 17 * 17 * 64) + 2L * 64 * 32;
     long text = 2L * (2 * 4 * (4 * 48 * 48 + 2 * 48 * 192) + 2 * 2 * 4 * 4 * 48) + 2L * 48 * 32;
     try (Verifier verifier = load()) {
-      VerifierChecks.quoteEqualsCounters(
-          verifier, "w3 w4", patches + vision + text + 2 * 32);
+      VerifierChecks.quoteEqualsCounters(verifier, "w3 w4", patches + vision + text + 2 * 32);
     }
   }
 

@@ -55,10 +55,8 @@ class ImageTransformTest {
     RgbImage image = new RgbImage(7, 1, rgb);
 
     // 7 - 4 = 3 columns too many: transformers drop one on the left, torchvision two.
-    float[] down =
-        plain(new Resize.None(), List.of(4, 1), CropRounding.DOWN).apply(image);
-    float[] even =
-        plain(new Resize.None(), List.of(4, 1), CropRounding.HALF_EVEN).apply(image);
+    float[] down = plain(new Resize.None(), List.of(4, 1), CropRounding.DOWN).apply(image);
+    float[] even = plain(new Resize.None(), List.of(4, 1), CropRounding.HALF_EVEN).apply(image);
 
     assertThat(down).startsWith(1, 2, 3, 4);
     assertThat(even).startsWith(2, 3, 4, 5);
@@ -75,8 +73,7 @@ class ImageTransformTest {
 
   @Test
   void roundsTheLongerEdgeDown() {
-    ImageTransform transform =
-        plain(new Resize.ShortestEdge(10), List.of(), CropRounding.DOWN);
+    ImageTransform transform = plain(new Resize.ShortestEdge(10), List.of(), CropRounding.DOWN);
 
     // 10 * 20 / 13 = 15.38
     assertThat(transform.apply(Pictures.noise(13, 20, 1))).hasSize(3 * 10 * 15);
@@ -86,8 +83,7 @@ class ImageTransformTest {
   @Test
   void refusesAnImageOutOfAllProportion() {
     assertThatThrownBy(
-            () ->
-                ImageTransform.clip(224, CropRounding.DOWN).apply(Pictures.noise(8192, 1, 1)))
+            () -> ImageTransform.clip(224, CropRounding.DOWN).apply(Pictures.noise(8192, 1, 1)))
         .isInstanceOf(EspalierException.class)
         .hasMessageContaining("8192 x 1 pixels is too long and thin");
   }

@@ -34,8 +34,7 @@ final class TinyCheckpoints {
   /** The module's own case of a kind. */
   static ParityCase parity(String name) {
     try {
-      return new ParityCase(
-          name, Path.of(TinyCheckpoints.class.getResource("/parity").toURI()));
+      return new ParityCase(name, Path.of(TinyCheckpoints.class.getResource("/parity").toURI()));
     } catch (java.net.URISyntaxException e) {
       throw new IllegalStateException(e);
     }
@@ -122,8 +121,7 @@ final class TinyCheckpoints {
   static void copy(ParityCase parity, String part, Path to) {
     try {
       Files.createDirectories(to.getParent());
-      Files.copy(
-          parity.directory().resolve(parity.name() + "." + part + ".safetensors"), to);
+      Files.copy(parity.directory().resolve(parity.name() + "." + part + ".safetensors"), to);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -91,8 +91,7 @@ class VerifierImagesTest {
 
   @Test
   void refusesALargeImageByItsHeader() throws IOException {
-    Path file =
-        write(new BufferedImage(8193, 1, BufferedImage.TYPE_BYTE_BINARY), "large.png");
+    Path file = write(new BufferedImage(8193, 1, BufferedImage.TYPE_BYTE_BINARY), "large.png");
 
     assertThatThrownBy(() -> VerifierImages.read(file))
         .isInstanceOf(EspalierException.class)
