@@ -87,14 +87,16 @@ class Flux(Module):
     m = modulation(w, "final_layer.adaLN_modulation.1", c, 2)
     z = modulated(torch.slice(z, 1, L), m[0], m[1])
     return torch.to(linear(w, "final_layer.linear", z), 6)
-  # Classifier-free guidance: negative + scale * (positive - negative); one network call where both texts are as long.
-  def guided(self, image: Tensor, text: Tensor, pooled: Tensor, t: Tensor, guidance: Tensor, cos: Tensor, sin: Tensor, negative_text: Tensor, negative_pooled: Tensor, negative_cos: Tensor, negative_sin: Tensor, scale: float) -> Tensor:
+  # image (B, N, C), one text (1, L, .) and one pooled vector (1, .) a row, times (B), one guidance scale.
+  def rows(self, image: Tensor, texts: List[Tensor], pooled: List[Tensor], t: Tensor, guidance: float, cos: Tensor, sin: Tensor) -> Tensor:
+    return self.velocity(image, torch.cat(texts), torch.cat(pooled), t, torch.full_like(t, guidance), cos, sin)
+  # Classifier-free guidance, negative + scale * (positive - negative): a pair of rows for each row, in one network call.
+  def pairs(self, image: Tensor, texts: List[Tensor], pooled: List[Tensor], t: Tensor, guidance: float, cos: Tensor, sin: Tensor, negative_text: Tensor, negative_pooled: Tensor, scale: float) -> Tensor:
     B = torch.size(image, 0)
-    if torch.eq(torch.size(text, 1), torch.size(negative_text, 1)):
-      v = self.velocity(torch.cat([image, image]), torch.cat([text, negative_text]), torch.cat([pooled, negative_pooled]), torch.cat([t, t]), torch.cat([guidance, guidance]), cos, sin)
-      positive = torch.slice(v, 0, 0, B)
-      negative = torch.slice(v, 0, B)
-    else:
-      positive = self.velocity(image, text, pooled, t, guidance, cos, sin)
-      negative = self.velocity(image, negative_text, negative_pooled, t, guidance, negative_cos, negative_sin)
+    text = torch.cat([torch.cat(texts), torch.expand(negative_text, [B, -1, -1])])
+    vector = torch.cat([torch.cat(pooled), torch.expand(negative_pooled, [B, -1])])
+    both = torch.cat([t, t])
+    v = self.velocity(torch.cat([image, image]), text, vector, both, torch.full_like(both, guidance), cos, sin)
+    positive = torch.slice(v, 0, 0, B)
+    negative = torch.slice(v, 0, B)
     return torch.add(negative, torch.mul(torch.sub(positive, negative), scale))

@@ -1,0 +1,226 @@
+package org.espalier.models.diffusion;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.espalier.api.EspalierException;
+import org.espalier.torch.WeightSource;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where the parts of a FLUX model lie; all of them exist.
+ *
+ * @param transformer file of the transformer's weights, or the index of its shards
+ * @param autoencoder file of the autoencoder's weights, or the index of its shards
+ * @param t5 directory of the T5 encoder
+ * @param t5Tokenizer its {@code tokenizer.json}
+ * @param clip directory of the CLIP text encoder
+ * @param clipTokenizer its {@code tokenizer.json}, or a {@code vocab.json} with {@code merges.txt}
+ *     beside it
+ * @param config {@code config.json} of the whole; missing in published layouts
+ * @param transformerConfig {@code config.json} beside a diffusers transformer; else missing
+ * @param autoencoderConfig {@code config.json} beside the autoencoder; may be missing
+ */
+record FluxFiles(
+    Path transformer,
+    Path autoencoder,
+    Path t5,
+    Path t5Tokenizer,
+    Path clip,
+    Path clipTokenizer,
+    JsonNode config,
+    JsonNode transformerConfig,
+    JsonNode autoencoderConfig) {
+  private static final String[] FLOW_FILES = {
+    "flux.safetensors",
+    "flux.safetensors.index.json",
+    "flux1-dev.safetensors",
+    "flux1-schnell.safetensors"
+  };
+  private static final String[] DIFFUSERS_FILES = {
+    "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json"
+  };
+
+  /**
+   * Finds the parts.
+   *
+   * @param root a file or directory that exists
+   * @param configured explicit paths
+   * @param base against which explicit paths are resolved
+   * @throws EspalierException CONFIG naming the part that is missing
+   */
+  static FluxFiles locate(Path root, FluxConfig configured, Path base) {
+    boolean single = Files.isRegularFile(root);
+    Path home = single ? root.toAbsolutePath().getParent() : root;
+    if (home == null) {
+      throw new AssertionError("an absolute file has a parent");
+    }
+    boolean diffusers = !single && Files.isRegularFile(root.resolve("model_index.json"));
+    JsonNode config = json(home.resolve("config.json"));
+    Path transformer;
+    JsonNode transformerConfig = MissingNode.getInstance();
+    if (diffusers) {
+      pipeline(root.resolve("model_index.json"));
+      transformer = first(root.resolve("transformer"), "transformer", DIFFUSERS_FILES);
+      transformerConfig = json(root.resolve("transformer").resolve("config.json"));
+    } else {
+      transformer = single ? root : first(root, "transformer", FLOW_FILES);
+    }
+    Path autoencoder = autoencoder(configured, base, home, diffusers, config);
+    Path autoencoderHome = autoencoder.toAbsolutePath().getParent();
+    JsonNode autoencoderConfig =
+        autoencoderHome == null || autoencoderHome.equals(home.toAbsolutePath())
+            ? MissingNode.getInstance()
+            : json(autoencoderHome.resolve("config.json"));
+    // The published pipelines call CLIP text_encoder and T5 text_encoder_2; the bundled models call
+    // T5 text_encoder and CLIP text_encoder_clip.
+    boolean pipelineNames = Files.isDirectory(home.resolve("text_encoder_2"));
+    Path t5 =
+        directory(
+            "text encoder (T5)",
+            "textEncoder",
+            configured.textEncoder(),
+            base,
+            home.resolve(pipelineNames ? "text_encoder_2" : "text_encoder"));
+    Path clip =
+        directory(
+            "text encoder (CLIP)",
+            "clipEncoder",
+            configured.clipEncoder(),
+            base,
+            home.resolve(pipelineNames ? "text_encoder" : "text_encoder_clip"));
+    return new FluxFiles(
+        transformer,
+        autoencoder,
+        t5,
+        tokenizer("tokenizer", configured.tokenizer(), base, t5, home.resolve("tokenizer_2")),
+        clip,
+        tokenizer("clipTokenizer", configured.clipTokenizer(), base, clip, home.resolve("tokenizer")),
+        config,
+        transformerConfig,
+        autoencoderConfig);
+  }
+
+  /** All weight files, for the hash of the model card. */
+  List<Path> weightFiles() {
+    return List.of(transformer, autoencoder, t5, clip).stream()
+        .flatMap(
+            path -> {
+              try (WeightSource source = WeightSource.open(path)) {
+                return source.files().stream();
+              }
+            })
+        .toList();
+  }
+
+  private static void pipeline(Path index) {
+    String name = json(index).path("_class_name").asText("");
+    if (!name.startsWith("Flux")) {
+      throw EspalierException.config(
+          "The pipeline (" + name + ") of " + index + " is not a FLUX one.",
+          "Maybe download FLUX.1-dev or FLUX.1-schnell.");
+    }
+  }
+
+  private static Path autoencoder(
+      FluxConfig configured, Path base, Path home, boolean diffusers, JsonNode config) {
+    String explicit = configured.autoencoder();
+    if (explicit != null) {
+      Path path = base.resolve(explicit);
+      if (Files.isDirectory(path)) {
+        return first(
+            path, "autoencoder", "ae.safetensors", DIFFUSERS_FILES[0], DIFFUSERS_FILES[1]);
+      }
+      return existing(path, "autoencoder", "autoencoder");
+    }
+    if (diffusers) {
+      return first(home.resolve("vae"), "autoencoder", DIFFUSERS_FILES);
+    }
+    String shared = config.path("ae_id").asText("");
+    // The id names a neighbouring directory, not a path that could lead elsewhere.
+    if (shared.matches("[a-z0-9][a-z0-9-]*")) {
+      Path path = home.resolveSibling(shared).resolve("ae.safetensors");
+      return existing(path, "autoencoder", "autoencoder");
+    }
+    return existing(home.resolve("ae.safetensors"), "autoencoder", "autoencoder");
+  }
+
+  private static Path existing(Path path, String part, String option) {
+    if (!Files.isRegularFile(path)) {
+      throw EspalierException.config(
+          "The " + part + " (" + path + ") does not exist.",
+          "Maybe set " + option + " to its file or directory.");
+    }
+    return path;
+  }
+
+  private static Path first(Path directory, String part, String... names) {
+    for (String name : names) {
+      if (Files.isRegularFile(directory.resolve(name))) {
+        return directory.resolve(name);
+      }
+    }
+    throw EspalierException.config(
+        "The directory " + directory + " has no weights of the " + part + " ("
+            + String.join(", ", names) + ").",
+        "Maybe the download is not complete.");
+  }
+
+  private static Path directory(
+      String part, String option, @Nullable String explicit, Path base, Path usual) {
+    Path path = explicit == null ? usual : base.resolve(explicit);
+    if (!Files.isDirectory(path)) {
+      throw EspalierException.config(
+          "The " + part + " (" + path + ") does not exist.",
+          "Maybe set " + option + " to a directory with its config.json and weights.");
+    }
+    if (!Files.isRegularFile(path.resolve("config.json"))) {
+      throw EspalierException.config(
+          "The " + part + " (" + path + ") has no config.json.",
+          "Maybe the download is not complete.");
+    }
+    return path;
+  }
+
+  private static Path tokenizer(
+      String option, @Nullable String explicit, Path base, Path encoder, Path usual) {
+    List<Path> candidates =
+        explicit == null ? List.of(usual, encoder) : List.of(base.resolve(explicit));
+    for (Path path : candidates) {
+      if (Files.isRegularFile(path)) {
+        return path;
+      }
+      if (Files.isRegularFile(path.resolve("tokenizer.json"))) {
+        return path.resolve("tokenizer.json");
+      }
+      if (Files.isRegularFile(path.resolve("vocab.json"))
+          && Files.isRegularFile(path.resolve("merges.txt"))) {
+        return path.resolve("vocab.json");
+      }
+    }
+    throw EspalierException.config(
+        "No tokenizer.json was found in "
+            + String.join(" or ", candidates.stream().map(Path::toString).toList())
+            + ".",
+        "Maybe set " + option + " to the directory that holds it.");
+  }
+
+  private static JsonNode json(Path file) {
+    if (!Files.isRegularFile(file)) {
+      return MissingNode.getInstance();
+    }
+    try {
+      return new ObjectMapper().readTree(file.toFile());
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.CONFIG,
+          "The file " + file + " is no JSON: " + e.getMessage() + ".",
+          "Maybe download it again.",
+          e);
+    }
+  }
+}

@@ -1,0 +1,246 @@
+package org.espalier.models.diffusion;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
+import org.espalier.api.Prompt;
+import org.espalier.compute.Cost;
+import org.espalier.spi.Artifact;
+import org.espalier.spi.Branch;
+import org.espalier.spi.Conditioning;
+import org.espalier.spi.DecodeRow;
+import org.espalier.spi.GenerativeModel;
+import org.espalier.spi.ModelCard;
+import org.espalier.spi.ModelState;
+import org.espalier.spi.Noise;
+import org.espalier.spi.RewindRow;
+import org.espalier.spi.RgbImage;
+import org.espalier.spi.Root;
+import org.espalier.spi.Work;
+import org.espalier.spi.WorkCounters;
+import org.espalier.torch.KeyedNoise;
+
+/**
+ * FLUX.1 as a step-wise sampler. A state at step s is a latent at the schedule's s-th time; the
+ * Gaussian numbers that made it are those of its noise at step s: the root's are the initial noise,
+ * those of an SDE step or of a rewind are added there.
+ *
+ * <p>Costs. An evaluation of the network is quoted with the step that uses it, and kept with its
+ * state. The preview of an incomplete state is the image predicted from there (Tweedie's formula),
+ * which needs the same evaluation: it is quoted with FLOPs but with no nfe, since the nfe of a child
+ * is charged by the published convention when it is drawn. If the state is expanded afterwards, the
+ * evaluation is reused. So a particle method that previews every particle pays each evaluation once.
+ */
+final class FluxModel implements GenerativeModel {
+  private final ModelCard card;
+  private final FluxTransformer transformer;
+  private final FluxAutoencoder autoencoder;
+  private final FluxTextEncoders encoders;
+  private final FluxTransformer.Guidance guidance;
+  private final FlowSampler sampler;
+  private final int rows;
+  private final int columns;
+
+  /**
+   * A model over loaded parts, which it owns.
+   *
+   * @param card what it is
+   * @param transformer for {@code rows} by {@code columns} image tokens
+   * @param autoencoder decodes
+   * @param encoders read prompts
+   * @param guidance of each evaluation; its negative text is owned too
+   * @param sampler the schedule and the steps
+   * @param rows image tokens from top to bottom
+   * @param columns image tokens from left to right
+   */
+  FluxModel(
+      ModelCard card,
+      FluxTransformer transformer,
+      FluxAutoencoder autoencoder,
+      FluxTextEncoders encoders,
+      FluxTransformer.Guidance guidance,
+      FlowSampler sampler,
+      int rows,
+      int columns) {
+    this.card = card;
+    this.transformer = transformer;
+    this.autoencoder = autoencoder;
+    this.encoders = encoders;
+    this.guidance = guidance;
+    this.sampler = sampler;
+    this.rows = rows;
+    this.columns = columns;
+  }
+
+  @Override
+  public ModelCard card() {
+    return card;
+  }
+
+  @Override
+  public Cost quote(Work work) {
+    if (work instanceof Work.Encode encode) {
+      return Cost.generate(0, 0, 0, encoders.flops(encode.text()));
+    }
+    if (work instanceof Work.Step step) {
+      return step.cached() ? Cost.generate(step.draws(), 0, 0, 0) : evaluation(step.draws());
+    }
+    if (work instanceof Work.Decode decode) {
+      Cost image = Cost.decode(1, autoencoder.flops(rows, columns));
+      return decode.step() < sampler.steps() ? image.plus(evaluation(0)) : image;
+    }
+    return Cost.ZERO; // beginning and rewinding are arithmetic on latents
+  }
+
+  private Cost evaluation(long nfe) {
+    int pair = guidance.rows();
+    return Cost.generate(
+        nfe, pair, pair * transformer.tokensPerRow(), pair * transformer.flopsPerRow());
+  }
+
+  @Override
+  public List<Conditioning> encode(List<Prompt> batch) {
+    List<Conditioning> encoded = new ArrayList<>(batch.size());
+    try {
+      for (Prompt prompt : batch) {
+        encoded.add(encoders.encode(prompt.text()));
+      }
+    } catch (RuntimeException e) {
+      encoded.forEach(Conditioning::close);
+      throw e;
+    }
+    return encoded;
+  }
+
+  @Override
+  public List<ModelState> begin(List<Root> batch) {
+    List<ModelState> states = new ArrayList<>(batch.size());
+    for (Root root : batch) {
+      states.add(new FluxState(0, noise(root.noise(), 0)));
+    }
+    return states;
+  }
+
+  @Override
+  public List<List<ModelState>> expand(List<Branch> batch) {
+    List<FluxState> parents = new ArrayList<>(batch.size());
+    List<Conditioning> conditionings = new ArrayList<>(batch.size());
+    for (Branch branch : batch) {
+      parents.add((FluxState) branch.state());
+      conditionings.add(branch.conditioning());
+    }
+    evaluate(parents, conditionings);
+    List<List<ModelState>> children = new ArrayList<>(batch.size());
+    for (int i = 0; i < parents.size(); i++) {
+      FluxState parent = parents.get(i);
+      int step = parent.step();
+      List<ModelState> siblings = new ArrayList<>();
+      for (Noise draw : batch.get(i).draws()) {
+        float[] added = sampler.isStochastic(step) ? noise(draw, step + 1) : new float[0];
+        siblings.add(
+            new FluxState(
+                step + 1, sampler.step(parent.latent(), parent.velocity(), step, added)));
+      }
+      children.add(siblings);
+    }
+    return children;
+  }
+
+  @Override
+  public List<ModelState> rewind(List<RewindRow> batch) {
+    List<ModelState> states = new ArrayList<>(batch.size());
+    for (RewindRow row : batch) {
+      FluxState state = (FluxState) row.state();
+      int to = row.toStep();
+      if (to < 0 || to >= state.step()) {
+        throw new IllegalArgumentException(
+            "a state at step " + state.step() + " cannot be rewound to step " + to);
+      }
+      states.add(
+          new FluxState(
+              to, sampler.renoised(state.latent(), state.step(), to, noise(row.noise(), to))));
+    }
+    return states;
+  }
+
+  @Override
+  public List<Artifact> decode(List<DecodeRow> batch) {
+    List<FluxState> states = new ArrayList<>(batch.size());
+    List<FluxState> incomplete = new ArrayList<>();
+    List<Conditioning> conditionings = new ArrayList<>();
+    for (DecodeRow row : batch) {
+      FluxState state = (FluxState) row.state();
+      states.add(state);
+      if (state.step() < sampler.steps()) {
+        incomplete.add(state);
+        conditionings.add(row.conditioning());
+      }
+    }
+    evaluate(incomplete, conditionings);
+    List<float[]> latents = new ArrayList<>(batch.size());
+    for (FluxState state : states) {
+      latents.add(
+          state.step() < sampler.steps()
+              ? sampler.denoised(state.latent(), state.velocity(), state.step())
+              : state.latent());
+    }
+    List<Artifact> artifacts = new ArrayList<>(batch.size());
+    for (RgbImage image : autoencoder.decode(latents, rows, columns)) {
+      artifacts.add(Artifact.of(image));
+    }
+    return artifacts;
+  }
+
+  /** Evaluates the network for the states that have no velocity yet, each once. */
+  private void evaluate(List<FluxState> states, List<Conditioning> conditionings) {
+    Set<FluxState> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+    List<FluxState> due = new ArrayList<>();
+    List<FluxTransformer.Row> evaluations = new ArrayList<>();
+    for (int i = 0; i < states.size(); i++) {
+      FluxState state = states.get(i);
+      if (state.step() >= sampler.steps()) {
+        throw new IllegalArgumentException("a complete state cannot be expanded");
+      }
+      if (!state.isEvaluated() && seen.add(state)) {
+        due.add(state);
+        FluxConditioning conditioning = (FluxConditioning) conditionings.get(i);
+        evaluations.add(
+            new FluxTransformer.Row(
+                state.latent(), sampler.time(state.step()), conditioning.text()));
+      }
+    }
+    List<float[]> velocities = transformer.velocities(evaluations, guidance);
+    for (int i = 0; i < due.size(); i++) {
+      due.get(i).evaluated(velocities.get(i));
+    }
+  }
+
+  private float[] noise(Noise noise, int step) {
+    return KeyedNoise.gaussian(noise, step, transformer.latentLength());
+  }
+
+  @Override
+  public WorkCounters counters() {
+    long evaluated = transformer.countedRows();
+    return new WorkCounters(
+        evaluated,
+        evaluated * transformer.tokensPerRow(),
+        evaluated * transformer.flopsPerRow()
+            + autoencoder.countedFlops()
+            + encoders.countedFlops(),
+        autoencoder.countedImages());
+  }
+
+  @Override
+  public void close() {
+    FluxTransformer.Text negative = guidance.negative();
+    try (transformer;
+        autoencoder;
+        encoders;
+        negative) {
+      // All are closed even where one fails; try-with-resources passes over null.
+    }
+  }
+}

@@ -1,0 +1,236 @@
+package org.espalier.models.diffusion;
+
+import ai.djl.Device;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.EnumSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import org.espalier.api.Capability;
+import org.espalier.api.EspalierException;
+import org.espalier.spi.GenerativeModel;
+import org.espalier.spi.LoadContext;
+import org.espalier.spi.ModelCard;
+import org.espalier.spi.ModelProvider;
+import org.espalier.torch.ClipTextConfig;
+import org.espalier.torch.ClipTextEncoder;
+import org.espalier.torch.T5Config;
+import org.espalier.torch.T5Encoder;
+import org.espalier.torch.TextTokenizer;
+import org.espalier.torch.TorchEngine;
+import org.espalier.torch.TorchProgram;
+import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightsLocation;
+import org.jspecify.annotations.Nullable;
+
+/** Loads FLUX.1 models, published and bundled. */
+public final class FluxProvider implements ModelProvider<FluxConfig> {
+  /** FLUX.1's latent scale, for single files that come without a configuration. */
+  private static final double SCALE_FACTOR = 0.3611;
+
+  private static final double SHIFT_FACTOR = 0.1159;
+
+  @Override
+  public String id() {
+    return "flux";
+  }
+
+  @Override
+  public Class<FluxConfig> configType() {
+    return FluxConfig.class;
+  }
+
+  @Override
+  public GenerativeModel load(FluxConfig config, LoadContext context) {
+    String weights = config.weights() == null ? "nano" : config.weights();
+    Path root = WeightsLocation.resolve(id(), weights, context);
+    FluxFiles files = FluxFiles.locate(root, config, context.baseDirectory());
+    // Everything is checked from headers and configurations before the first tensor is read.
+    T5Config t5Config = T5Config.read(files.t5().resolve("config.json"));
+    ClipTextConfig clipConfig = ClipTextConfig.read(files.clip().resolve("config.json"));
+    try (WeightSource flowWeights =
+            DiffusersWeights.transformer(WeightSource.open(files.transformer()));
+        WeightSource imageWeights =
+            DiffusersWeights.autoencoder(WeightSource.open(files.autoencoder()));
+        WeightSource t5Weights = WeightSource.open(files.t5());
+        WeightSource clipWeights = WeightSource.open(files.clip())) {
+      FlowArchitecture flow = flow(files, flowWeights);
+      AutoencoderArchitecture image = autoencoder(files, imageWeights);
+      requireWidth("T5 sequence", flow.textWidth(), t5Config.dModel(), files.t5());
+      requireWidth("CLIP vector", flow.pooledWidth(), clipConfig.hiddenSize(), files.clip());
+      FluxSettings settings = FluxSettings.of(config, files, flow, image);
+      flow.spec().check(flowWeights);
+      image.spec().check(imageWeights);
+      t5Config.weights().check(t5Weights);
+      clipConfig.weights().check(clipWeights);
+
+      Device device = TorchEngine.device(context.device());
+      Deque<AutoCloseable> opened = new ArrayDeque<>();
+      try {
+        TextTokenizer t5Tokenizer =
+            keep(opened, TextTokenizer.open(files.t5Tokenizer(), settings.textTokens()));
+        TextTokenizer clipTokenizer =
+            keep(
+                opened,
+                ClipTokenizerFiles.open(
+                    files.clipTokenizer(), clipConfig.maxPositionEmbeddings()));
+        T5Encoder t5 = keep(opened, new T5Encoder(t5Config, t5Weights, device));
+        ClipTextEncoder clip =
+            keep(opened, new ClipTextEncoder(clipConfig, clipWeights, device));
+        FluxTextEncoders encoders = new FluxTextEncoders(t5Tokenizer, t5, clipTokenizer, clip);
+        int patch = image.stride() * FlowArchitecture.PATCH;
+        int rows = settings.height() / patch;
+        int columns = settings.width() / patch;
+        FluxTransformer transformer =
+            keep(
+                opened,
+                new FluxTransformer(
+                    flow, flowWeights, device, rows, columns, settings.textTokens()));
+        FluxAutoencoder autoencoder =
+            keep(opened, new FluxAutoencoder(image, imageWeights, device));
+        FluxTransformer.Text negative =
+            settings.trueCfg() == 1
+                ? null
+                : keep(opened, encoders.encode(settings.negativePrompt()).text());
+        FlowSampler sampler = settings.sampler();
+        ModelCard card =
+            card(
+                files,
+                settings,
+                flow,
+                sampler,
+                device,
+                List.of(
+                    transformer.program(), autoencoder.program(), t5.program(), clip.program()));
+        return new FluxModel(
+            card,
+            transformer,
+            autoencoder,
+            encoders,
+            new FluxTransformer.Guidance(settings.guidance(), negative, settings.trueCfg()),
+            sampler,
+            rows,
+            columns);
+      } catch (RuntimeException e) {
+        closeAll(opened, e);
+        throw e;
+      }
+    }
+  }
+
+  private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
+    opened.push(part);
+    return part;
+  }
+
+  private static void closeAll(Deque<AutoCloseable> opened, RuntimeException failure) {
+    for (AutoCloseable part : opened) {
+      try {
+        part.close();
+      } catch (Exception e) {
+        failure.addSuppressed(e);
+      }
+    }
+  }
+
+  private static FlowArchitecture flow(FluxFiles files, WeightSource weights) {
+    JsonNode own = files.config().path("params");
+    JsonNode axes =
+        own.has("axes_dim") ? own.get("axes_dim") : files.transformerConfig().path("axes_dims_rope");
+    return FlowArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000));
+  }
+
+  private static @Nullable List<Integer> integers(JsonNode array) {
+    if (!array.isArray()) {
+      return null;
+    }
+    List<Integer> numbers = new ArrayList<>();
+    array.forEach(number -> numbers.add(number.asInt()));
+    return numbers;
+  }
+
+  private static AutoencoderArchitecture autoencoder(FluxFiles files, WeightSource weights) {
+    JsonNode beside = files.autoencoderConfig();
+    JsonNode own =
+        beside.has("ae")
+            ? beside.get("ae")
+            : beside.isMissingNode() ? files.config().path("ae") : beside;
+    // The diffusers name of the scale is scaling_factor.
+    double scale = own.path("scale_factor").asDouble(own.path("scaling_factor").asDouble(SCALE_FACTOR));
+    return AutoencoderArchitecture.of(
+        weights, scale, own.path("shift_factor").asDouble(SHIFT_FACTOR));
+  }
+
+  private static void requireWidth(String what, int wanted, int actual, Path encoder) {
+    if (wanted != actual) {
+      throw EspalierException.config(
+          "The transformer reads a %s of width %d, but the encoder %s gives %d."
+              .formatted(what, wanted, encoder, actual),
+          "Maybe textEncoder and clipEncoder are of another model, or exchanged.");
+    }
+  }
+
+  private ModelCard card(
+      FluxFiles files,
+      FluxSettings settings,
+      FlowArchitecture flow,
+      FlowSampler sampler,
+      Device device,
+      List<TorchProgram> programs) {
+    Set<Capability> capabilities = EnumSet.of(Capability.PREVIEW, Capability.REWIND);
+    for (int step = 0; step < sampler.steps(); step++) {
+      if (sampler.isStochastic(step)) {
+        capabilities.add(Capability.STOCHASTIC_STEP);
+      }
+    }
+    Map<String, String> facts = new TreeMap<>();
+    facts.put("variant", settings.variant().id());
+    facts.put("sampler", settings.kind());
+    facts.put("steps", Integer.toString(settings.steps()));
+    facts.put("shift", Double.toString(settings.shift()));
+    if (!settings.kind().equals("ode")) {
+      facts.put("noiseScale", Double.toString(settings.noiseScale()));
+    }
+    if (flow.guidanceEmbedded()) {
+      facts.put("guidance", Double.toString(settings.guidance()));
+    }
+    facts.put("trueCfg", Double.toString(settings.trueCfg()));
+    facts.put("negativePrompt", settings.negativePrompt());
+    facts.put("parameters", Long.toString(flow.spec().parameters()));
+    facts.put("textTokens", Integer.toString(settings.textTokens()));
+    facts.put("dtype", device.isGpu() ? "bfloat16" : "float32");
+    facts.put("device", device.toString());
+    return new ModelCard(
+        id(),
+        WeightSource.sha256(files.weightFiles()),
+        hash(programs),
+        settings.licence(),
+        sampler.steps(),
+        capabilities,
+        sampler::isStochastic,
+        settings.width(),
+        settings.height(),
+        facts);
+  }
+
+  private static String hash(List<TorchProgram> programs) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      for (TorchProgram program : programs) {
+        digest.update(program.sha256().getBytes(StandardCharsets.UTF_8));
+      }
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java platform has SHA-256", e);
+    }
+  }
+}
