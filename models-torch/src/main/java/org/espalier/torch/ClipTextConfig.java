@@ -18,8 +18,8 @@ import org.espalier.api.EspalierException;
  * @param maxPositionEmbeddings longest text in tokens, special ones included
  * @param layerNormEps added to variances
  * @param quickGelu whether the activation is {@code quick_gelu} rather than {@code gelu}
- * @param eosTokenId the token at which the pooled vector is taken; 2 marks old configurations, which
- *     take the largest token number instead
+ * @param eosTokenId the token at which the pooled vector is taken; 2 marks old configurations,
+ *     which take the largest token number instead
  */
 public record ClipTextConfig(
     int vocabSize,
@@ -90,7 +90,10 @@ public record ClipTextConfig(
     String activation = json.path("hidden_act").asText("quick_gelu");
     if (!activation.equals("quick_gelu") && !activation.equals("gelu")) {
       throw EspalierException.config(
-          "The activation (" + activation + ") of the CLIP configuration " + where
+          "The activation ("
+              + activation
+              + ") of the CLIP configuration "
+              + where
               + " is not supported.",
           "Maybe use quick_gelu or gelu.");
     }

@@ -66,8 +66,8 @@ public final class ClipTextEncoder implements AutoCloseable {
   }
 
   /**
-   * Encodes one text. Attention is causal, so padding behind the end of the text changes neither the
-   * tokens before it nor the pooled vector, and may be left out.
+   * Encodes one text. Attention is causal, so padding behind the end of the text changes neither
+   * the tokens before it nor the pooled vector, and may be left out.
    *
    * @param tokens its tokens, the end of text included; padding is masked out
    * @return the last hidden state (1, tokens, hiddenSize) and the pooled vector (1, hiddenSize),

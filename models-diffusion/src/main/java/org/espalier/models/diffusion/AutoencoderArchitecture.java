@@ -54,8 +54,7 @@ record AutoencoderArchitecture(
   static AutoencoderArchitecture of(WeightSource weights, double scaleFactor, double shiftFactor) {
     List<Integer> levels = new ArrayList<>();
     while (weights.names().contains("decoder.up." + levels.size() + ".block.0.conv1.weight")) {
-      levels.add(
-          weights.info("decoder.up." + levels.size() + ".block.0.conv1.weight").size(0));
+      levels.add(weights.info("decoder.up." + levels.size() + ".block.0.conv1.weight").size(0));
     }
     if (levels.isEmpty()) {
       throw EspalierException.config(

@@ -14,8 +14,8 @@ import org.espalier.torch.TextTokenizer;
 
 /**
  * CLIP's tokenizer. FLUX.1's repositories hold it in the old form, {@code vocab.json} and {@code
- * merges.txt}; the rules that this form leaves to code (lower case, the word pattern, the end-of-word
- * mark, begin and end of text) are those of <a
+ * merges.txt}; the rules that this form leaves to code (lower case, the word pattern, the
+ * end-of-word mark, begin and end of text) are those of <a
  * href="https://github.com/openai/CLIP/blob/main/clip/simple_tokenizer.py">simple_tokenizer.py</a>.
  */
 final class ClipTokenizerFiles {

@@ -17,8 +17,8 @@ import org.espalier.torch.WeightSource;
 /**
  * Weights of the diffusers layout seen through Black Forest Labs' keys. Most tensors only change
  * their names; query, key and value projections are joined along their outputs, the halves of the
- * last modulation are swapped (diffusers: scale, shift; here: shift, scale), and the matrices of the
- * autoencoder's attention become 1 x 1 convolutions. All of these are joins of row-major byte
+ * last modulation are swapped (diffusers: scale, shift; here: shift, scale), and the matrices of
+ * the autoencoder's attention become 1 x 1 convolutions. All of these are joins of row-major byte
  * ranges, so nothing is converted and tensors are still streamed. Tensors that are not recognised
  * keep their names, so that the program's check reports them.
  */
@@ -281,8 +281,7 @@ final class DiffusersWeights implements WeightSource {
     for (Segment segment : entry.segments) {
       if (wanted > 0 && from < start + segment.bytes) {
         int count = (int) Math.min(wanted, start + segment.bytes - from);
-        ByteBuffer part =
-            source.slice(segment.name, segment.offset + (from - start), count);
+        ByteBuffer part = source.slice(segment.name, segment.offset + (from - start), count);
         if (count == byteCount) {
           return part;
         }

@@ -66,8 +66,7 @@ record FlowArchitecture(
    * @param axes rotary axes of the configuration, or null for FLUX.1's proportions (1 : 3.5 : 3.5)
    * @param theta the rotary base; 10000 in FLUX.1
    */
-  static FlowArchitecture of(
-      WeightSource weights, @Nullable List<Integer> axes, double theta) {
+  static FlowArchitecture of(WeightSource weights, @Nullable List<Integer> axes, double theta) {
     TensorInfo imageIn = weights.info("img_in.weight");
     int width = imageIn.size(0);
     int doubleBlocks = count(weights, "double_blocks.%d.img_mod.lin.weight");
@@ -170,8 +169,7 @@ record FlowArchitecture(
   long flops(int imageTokens, int textTokens) {
     long tokens = (long) imageTokens + textTokens;
     long attention = Flops.attention(heads, tokens, tokens, width / heads);
-    long embedding =
-        Flops.linear(1, SINUSOID, width) + Flops.linear(1, width, width);
+    long embedding = Flops.linear(1, SINUSOID, width) + Flops.linear(1, width, width);
     long conditioning =
         embedding * (guidanceEmbedded ? 2 : 1)
             + Flops.linear(1, pooledWidth, width)

@@ -16,18 +16,18 @@ import java.util.Arrays;
  *
  * <p>(the score of the linear interpolant follows from the velocity: {@code s = -(x + (1 - t) v) /
  * t}): the noise component obeys an Ornstein-Uhlenbeck process, whence {@code r = exp(-integral of
- * g^2 / (2 sigma^2))} over the step, with sigma(t) = t. The coefficient is {@code g(t) = k t^2} as in
- * <a href="https://arxiv.org/abs/2503.19385">Kim et al. 2025</a>. Unlike Euler-Maruyama the update
- * keeps the variance at any step size, and no noise is left at u = 0: the last step is
+ * g^2 / (2 sigma^2))} over the step, with sigma(t) = t. The coefficient is {@code g(t) = k t^2} as
+ * in <a href="https://arxiv.org/abs/2503.19385">Kim et al. 2025</a>. Unlike Euler-Maruyama the
+ * update keeps the variance at any step size, and no noise is left at u = 0: the last step is
  * deterministic.
  *
  * <p>The variance-preserving sampler converts the interpolant as in that paper: {@code alpha(s) =
  * exp(-B(s) / 2)}, {@code sigma(s)^2 = 1 - exp(-B(s))}, {@code B(s) = 0.1 s + 9.95 s^2} (<a
  * href="https://arxiv.org/abs/2011.13456">Song et al. 2021</a>). Times s are mapped to the flow's
- * time of the same signal-to-noise ratio, {@code t = sigma / (alpha + sigma)}, states are divided by
- * {@code alpha + sigma}, so that they stay linear-interpolant latents for decoding and re-noising,
- * and r integrates {@code g(s)^2 / (2 sigma(s)^2)}. The conversion spends more steps at high noise,
- * where branches still differ in content.
+ * time of the same signal-to-noise ratio, {@code t = sigma / (alpha + sigma)}, states are divided
+ * by {@code alpha + sigma}, so that they stay linear-interpolant latents for decoding and
+ * re-noising, and r integrates {@code g(s)^2 / (2 sigma(s)^2)}. The conversion spends more steps at
+ * high noise, where branches still differ in content.
  */
 final class FlowSampler {
   private static final double BETA_MIN = 0.1;
@@ -185,8 +185,8 @@ final class FlowSampler {
    *
    * <pre>x_u = a x_t + sqrt(u^2 - a^2 t^2) z,   a = (1 - u) / (1 - t),</pre>
    *
-   * <p>which has the marginal at u if x_t has the one at t: the image keeps its weight {@code a (1 -
-   * t) = 1 - u}, and the variance of the noise is {@code a^2 t^2 + (u^2 - a^2 t^2) = u^2}.
+   * <p>which has the marginal at u if x_t has the one at t: the image keeps its weight {@code a (1
+   * - t) = 1 - u}, and the variance of the noise is {@code a^2 t^2 + (u^2 - a^2 t^2) = u^2}.
    *
    * @param x the latent
    * @param from its step

@@ -12,8 +12,8 @@ import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
 
 /**
- * The autoencoder of FLUX.1. Latents are packed: patches of 2 x 2 latent pixels, row by row, each as
- * channels, then rows, then columns. It computes in float32 on every device. Thread-safe.
+ * The autoencoder of FLUX.1. Latents are packed: patches of 2 x 2 latent pixels, row by row, each
+ * as channels, then rows, then columns. It computes in float32 on every device. Thread-safe.
  */
 final class FluxAutoencoder implements AutoCloseable {
   private final AutoencoderArchitecture architecture;

@@ -99,7 +99,8 @@ record FluxFiles(
         t5,
         tokenizer("tokenizer", configured.tokenizer(), base, t5, home.resolve("tokenizer_2")),
         clip,
-        tokenizer("clipTokenizer", configured.clipTokenizer(), base, clip, home.resolve("tokenizer")),
+        tokenizer(
+            "clipTokenizer", configured.clipTokenizer(), base, clip, home.resolve("tokenizer")),
         config,
         transformerConfig,
         autoencoderConfig);
@@ -132,8 +133,7 @@ record FluxFiles(
     if (explicit != null) {
       Path path = base.resolve(explicit);
       if (Files.isDirectory(path)) {
-        return first(
-            path, "autoencoder", "ae.safetensors", DIFFUSERS_FILES[0], DIFFUSERS_FILES[1]);
+        return first(path, "autoencoder", "ae.safetensors", DIFFUSERS_FILES[0], DIFFUSERS_FILES[1]);
       }
       return existing(path, "autoencoder", "autoencoder");
     }
@@ -165,8 +165,13 @@ record FluxFiles(
       }
     }
     throw EspalierException.config(
-        "The directory " + directory + " has no weights of the " + part + " ("
-            + String.join(", ", names) + ").",
+        "The directory "
+            + directory
+            + " has no weights of the "
+            + part
+            + " ("
+            + String.join(", ", names)
+            + ").",
         "Maybe the download is not complete.");
   }
 

@@ -29,9 +29,10 @@ import org.espalier.torch.KeyedNoise;
  *
  * <p>Costs. An evaluation of the network is quoted with the step that uses it, and kept with its
  * state. The preview of an incomplete state is the image predicted from there (Tweedie's formula),
- * which needs the same evaluation: it is quoted with FLOPs but with no nfe, since the nfe of a child
- * is charged by the published convention when it is drawn. If the state is expanded afterwards, the
- * evaluation is reused. So a particle method that previews every particle pays each evaluation once.
+ * which needs the same evaluation: it is quoted with FLOPs but with no nfe, since the nfe of a
+ * child is charged by the published convention when it is drawn. If the state is expanded
+ * afterwards, the evaluation is reused. So a particle method that previews every particle pays each
+ * evaluation once.
  */
 final class FluxModel implements GenerativeModel {
   private final ModelCard card;
@@ -140,8 +141,7 @@ final class FluxModel implements GenerativeModel {
       for (Noise draw : batch.get(i).draws()) {
         float[] added = sampler.isStochastic(step) ? noise(draw, step + 1) : new float[0];
         siblings.add(
-            new FluxState(
-                step + 1, sampler.step(parent.latent(), parent.velocity(), step, added)));
+            new FluxState(step + 1, sampler.step(parent.latent(), parent.velocity(), step, added)));
       }
       children.add(siblings);
     }

@@ -81,11 +81,9 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
         TextTokenizer clipTokenizer =
             keep(
                 opened,
-                ClipTokenizerFiles.open(
-                    files.clipTokenizer(), clipConfig.maxPositionEmbeddings()));
+                ClipTokenizerFiles.open(files.clipTokenizer(), clipConfig.maxPositionEmbeddings()));
         T5Encoder t5 = keep(opened, new T5Encoder(t5Config, t5Weights, device));
-        ClipTextEncoder clip =
-            keep(opened, new ClipTextEncoder(clipConfig, clipWeights, device));
+        ClipTextEncoder clip = keep(opened, new ClipTextEncoder(clipConfig, clipWeights, device));
         FluxTextEncoders encoders = new FluxTextEncoders(t5Tokenizer, t5, clipTokenizer, clip);
         int patch = image.stride() * FlowArchitecture.PATCH;
         int rows = settings.height() / patch;
@@ -145,7 +143,9 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   private static FlowArchitecture flow(FluxFiles files, WeightSource weights) {
     JsonNode own = files.config().path("params");
     JsonNode axes =
-        own.has("axes_dim") ? own.get("axes_dim") : files.transformerConfig().path("axes_dims_rope");
+        own.has("axes_dim")
+            ? own.get("axes_dim")
+            : files.transformerConfig().path("axes_dims_rope");
     return FlowArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000));
   }
 
@@ -165,7 +165,8 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
             ? beside.get("ae")
             : beside.isMissingNode() ? files.config().path("ae") : beside;
     // The diffusers name of the scale is scaling_factor.
-    double scale = own.path("scale_factor").asDouble(own.path("scaling_factor").asDouble(SCALE_FACTOR));
+    double scale =
+        own.path("scale_factor").asDouble(own.path("scaling_factor").asDouble(SCALE_FACTOR));
     return AutoencoderArchitecture.of(
         weights, scale, own.path("shift_factor").asDouble(SHIFT_FACTOR));
   }

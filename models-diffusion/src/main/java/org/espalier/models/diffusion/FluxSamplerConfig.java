@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
  *     variance-preserving interpolant, <a href="https://arxiv.org/abs/2503.19385">Kim et al.
  *     2025</a>); default {@code ode}
  * @param steps network evaluations a sample, positive
- * @param shift a fixed factor by which noisy times are favoured, {@code t -> shift t / (1 + (shift -
- *     1) t)}, positive; 1 spaces times evenly. Excludes {@code resolutionShift}
+ * @param shift a fixed factor by which noisy times are favoured, {@code t -> shift t / (1 + (shift
+ *     - 1) t)}, positive; 1 spaces times evenly. Excludes {@code resolutionShift}
  * @param resolutionShift whether the factor grows with the number of image tokens, as FLUX.1 dev
  *     wants it
  * @param noiseScale the factor k of the diffusion coefficient {@code g(t) = k t^2} of the SDEs, not

@@ -73,7 +73,8 @@ record FluxSettings(
     int multiple = autoencoder.stride() * FlowArchitecture.PATCH;
     requireMultiple("width", width, multiple, autoencoder);
     requireMultiple("height", height, multiple, autoencoder);
-    FluxSamplerConfig sampler = config.sampler() == null ? FluxSamplerConfig.DEFAULT : config.sampler();
+    FluxSamplerConfig sampler =
+        config.sampler() == null ? FluxSamplerConfig.DEFAULT : config.sampler();
     int imageTokens = (width / multiple) * (height / multiple);
     JsonNode ownSampler = own.path("sampler");
     Integer steps = sampler.steps();
@@ -122,7 +123,8 @@ record FluxSettings(
     if (Boolean.TRUE.equals(resolution)) {
       return FlowSchedule.resolutionShift(imageTokens);
     }
-    // The variance-preserving times already dwell on noise; shifting them too would leave few others.
+    // The variance-preserving times already dwell on noise; shifting them too would leave few
+    // others.
     if (kind.equals("vp-sde") || Boolean.FALSE.equals(resolution)) {
       return 1;
     }
@@ -144,7 +146,8 @@ record FluxSettings(
                       ? Integer.toString(pixels / autoencoder.stride())
                       : "%.2f".formatted(pixels / (double) autoencoder.stride()),
                   FlowArchitecture.PATCH),
-          "Maybe set %s to %d.".formatted(name, Math.max(1, Math.round(pixels / (float) multiple)) * multiple));
+          "Maybe set %s to %d."
+              .formatted(name, Math.max(1, Math.round(pixels / (float) multiple)) * multiple));
     }
   }
 

@@ -23,10 +23,7 @@ final class FluxTextEncoders implements AutoCloseable {
   private final AtomicBoolean warned = new AtomicBoolean();
 
   FluxTextEncoders(
-      TextTokenizer t5Tokenizer,
-      T5Encoder t5,
-      TextTokenizer clipTokenizer,
-      ClipTextEncoder clip) {
+      TextTokenizer t5Tokenizer, T5Encoder t5, TextTokenizer clipTokenizer, ClipTextEncoder clip) {
     this.t5Tokenizer = t5Tokenizer;
     this.t5 = t5;
     this.clipTokenizer = clipTokenizer;
@@ -63,8 +60,7 @@ final class FluxTextEncoders implements AutoCloseable {
     }
     float[] attendToAll = new float[textTokens()];
     Arrays.fill(attendToAll, 1);
-    TorchTensor text =
-        t5.encode(words.padded(textTokens(), t5.config().padTokenId()), attendToAll);
+    TorchTensor text = t5.encode(words.padded(textTokens(), t5.config().padTokenId()), attendToAll);
     try {
       List<TorchTensor> features = clip.encode(brief);
       features.get(0).close();

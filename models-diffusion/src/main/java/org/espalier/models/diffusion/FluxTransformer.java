@@ -12,7 +12,8 @@ import org.espalier.torch.WeightSource;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The transformer of FLUX.1 for images of one size. Work is counted at the native call. Thread-safe.
+ * The transformer of FLUX.1 for images of one size. Work is counted at the native call.
+ * Thread-safe.
  */
 final class FluxTransformer implements AutoCloseable {
   private final FlowArchitecture architecture;
@@ -148,8 +149,7 @@ final class FluxTransformer implements AutoCloseable {
     if (program.device().isGpu()) {
       return evaluate(batch, guidance);
     }
-    return RowExecutor.map(
-        program.device(), batch, row -> evaluate(List.of(row), guidance).get(0));
+    return RowExecutor.map(program.device(), batch, row -> evaluate(List.of(row), guidance).get(0));
   }
 
   private List<float[]> evaluate(List<Row> batch, Guidance guidance) {
@@ -169,13 +169,11 @@ final class FluxTransformer implements AutoCloseable {
     long tokens = (long) rows * columns;
     Text negative = guidance.negative;
     try (TorchTensor image =
-            TorchTensor.of(
-                device, latents, batch.size(), tokens, architecture.latentChannels());
+            TorchTensor.of(device, latents, batch.size(), tokens, architecture.latentChannels());
         TorchTensor time = TorchTensor.of(device, times, batch.size());
         TorchTensor velocity =
             negative == null
-                ? program.call(
-                    "rows", image, texts, pooled, time, guidance.embedded, cos, sin)
+                ? program.call("rows", image, texts, pooled, time, guidance.embedded, cos, sin)
                 : program.call(
                     "pairs",
                     image,
