@@ -10,8 +10,7 @@ import java.util.List;
  * @param gradientX change of every channel from the left edge to the right one
  * @param gradientY change of every channel from the top edge to the bottom one
  */
-public record Scene(
-    List<SceneObject> objects, Rgb background, double gradientX, double gradientY) {
+public record Scene(List<SceneObject> objects, Rgb background, double gradientX, double gradientY) {
   public Scene {
     objects = List.copyOf(objects);
   }

@@ -8,9 +8,9 @@ import org.espalier.shapes.ObjectRequirement.Position;
  * GenEval's check of what was seen against what is required, with this world's attributes.
  *
  * <p>An entry of {@code include} is met when at least {@code count} objects match its shape and
- * every stated attribute, and when no entry of {@code exclude} forbids as many objects of its shape.
- * A relation is met when a matching object stands in that direction of a matching object of the
- * other entry: more than 3 pixels along it, and farther along than across.
+ * every stated attribute, and when no entry of {@code exclude} forbids as many objects of its
+ * shape. A relation is met when a matching object stands in that direction of a matching object of
+ * the other entry: more than 3 pixels along it, and farther along than across.
  *
  * @param correct whether everything is met
  * @param strict whether everything is met and nothing else is there

@@ -3,8 +3,8 @@ package org.espalier.shapes;
 import org.espalier.spi.RgbImage;
 
 /**
- * Draws scenes as 64 x 64 pictures, anti-aliased through signed distances. Its formulas are those of
- * {@code training/world.py}, with which the models were trained.
+ * Draws scenes as 64 x 64 pictures, anti-aliased through signed distances. Its formulas are those
+ * of {@code training/world.py}, with which the models were trained.
  */
 public final class SceneRenderer {
   /** Width and height of a picture in pixels. */
@@ -34,8 +34,7 @@ public final class SceneRenderer {
       for (int column = 0; column < SIDE; column++) {
         double x = column + 0.5;
         double y = row + 0.5;
-        double shade =
-            scene.gradientX() * (x / SIDE - 0.5) + scene.gradientY() * (y / SIDE - 0.5);
+        double shade = scene.gradientX() * (x / SIDE - 0.5) + scene.gradientY() * (y / SIDE - 0.5);
         pixel[0] = scene.background().red() + shade;
         pixel[1] = scene.background().green() + shade;
         pixel[2] = scene.background().blue() + shade;
@@ -108,8 +107,7 @@ public final class SceneRenderer {
         double py = r * Math.sin(angle);
         yield ((px - 1) * INNER_Y + py * (1 - INNER_X)) / Math.hypot(INNER_Y, 1 - INNER_X);
       }
-      case CROSS ->
-          Math.min(Math.max(ax - 0.92, ay - 0.30), Math.max(ax - 0.30, ay - 0.92));
+      case CROSS -> Math.min(Math.max(ax - 0.92, ay - 0.30), Math.max(ax - 0.30, ay - 0.92));
       case RING -> Math.abs(r - 0.70) - 0.22;
       case HEART -> {
         double qx = ax - 0.42;

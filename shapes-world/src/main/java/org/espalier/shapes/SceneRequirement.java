@@ -152,7 +152,9 @@ public record SceneRequirement(List<ObjectRequirement> include, List<Exclusion> 
           throw member(field.getKey(), field.getValue())
               .error(
                   "is not a known field",
-                  "Maybe use one of " + known.stream().sorted().collect(Collectors.joining(", ")) + ".");
+                  "Maybe use one of "
+                      + known.stream().sorted().collect(Collectors.joining(", "))
+                      + ".");
         }
       }
       return fields;
@@ -248,9 +250,7 @@ public record SceneRequirement(List<ObjectRequirement> include, List<Exclusion> 
     put(entry, "texture", object.texture());
     put(entry, "size", object.size());
     List<List<Object>> positions =
-        object.positions().stream()
-            .map(p -> List.<Object>of(p.relation().word(), p.of()))
-            .toList();
+        object.positions().stream().map(p -> List.<Object>of(p.relation().word(), p.of())).toList();
     if (!positions.isEmpty()) {
       entry.put("position", positions.get(0));
     }
@@ -266,7 +266,9 @@ public record SceneRequirement(List<ObjectRequirement> include, List<Exclusion> 
     }
   }
 
-  /** The caption without "a photo of": objects as a list, or their relations from the subject on. */
+  /**
+   * The caption without "a photo of": objects as a list, or their relations from the subject on.
+   */
   String phrase() {
     for (ObjectRequirement subject : include) {
       if (!subject.positions().isEmpty()) {

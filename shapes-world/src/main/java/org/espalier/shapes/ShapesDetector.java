@@ -21,10 +21,10 @@ import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 
 /**
- * Sees the objects of a picture: a convolutional network that says for each cell of 4 x 4 pixels how
- * near an object's centre is, what the object is and where exactly its centre lies, and the picking
- * of peaks among the cells. Trained on rendered scenes only; {@code training/README.md} states its
- * accuracy.
+ * Sees the objects of a picture: a convolutional network that says for each cell of 4 x 4 pixels
+ * how near an object's centre is, what the object is and where exactly its centre lies, and the
+ * picking of peaks among the cells. Trained on rendered scenes only; {@code training/README.md}
+ * states its accuracy.
  */
 public final class ShapesDetector implements AutoCloseable {
   /** Pixels a cell. */
@@ -193,7 +193,8 @@ public final class ShapesDetector implements AutoCloseable {
   }
 
   /**
-   * Picks the peaks: cells hotter than the threshold that no cell of the square around them exceeds.
+   * Picks the peaks: cells hotter than the threshold that no cell of the square around them
+   * exceeds.
    */
   static List<DetectedObject> decode(float[] cells, Rules rules) {
     int grid = rules.side / STRIDE;

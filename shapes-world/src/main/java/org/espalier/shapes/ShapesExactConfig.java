@@ -14,8 +14,9 @@ public record ShapesExactConfig(@Nullable String weights, @Nullable Score score)
     /** 1 where everything is met, else 0: for evaluation. */
     CORRECT,
     /**
-     * The share of entries and relations that are met; 1 exactly where everything is. For the search
-     * verifier of an {@code oracle} arm, which a value of 0 or 1 would leave without guidance.
+     * The share of entries and relations that are met; 1 exactly where everything is. For the
+     * search verifier of an {@code oracle} arm, which a value of 0 or 1 would leave without
+     * guidance.
      */
     GRADED
   }

@@ -105,9 +105,12 @@ public final class ShapesExactVerifier implements Verifier {
     return new Verdict.Scored(
         score == Score.CORRECT ? correct : check.fraction(),
         Map.of(
-            "correct", correct,
-            "strict", check.strict() ? 1.0 : 0.0,
-            "fraction", check.fraction()));
+            "correct",
+            correct,
+            "strict",
+            check.strict() ? 1.0 : 0.0,
+            "fraction",
+            check.fraction()));
   }
 
   @Override

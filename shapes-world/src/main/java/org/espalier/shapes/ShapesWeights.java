@@ -26,10 +26,10 @@ import org.espalier.spi.WeightsBundle;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The weights of the nano models. Where they are plain files they are used in place; from a jar they
- * are unpacked into {@code $ESPALIER_CACHE}, by default {@code ~/.cache/espalier}, in a directory
- * named by their hash. Every use verifies size and SHA-256, and a damaged copy is replaced. Each file
- * appears by an atomic move, so several processes can unpack at once.
+ * The weights of the nano models. Where they are plain files they are used in place; from a jar
+ * they are unpacked into {@code $ESPALIER_CACHE}, by default {@code ~/.cache/espalier}, in a
+ * directory named by their hash. Every use verifies size and SHA-256, and a damaged copy is
+ * replaced. Each file appears by an atomic move, so several processes can unpack at once.
  */
 public final class ShapesWeights implements WeightsBundle {
   private static final String ROOT = "org/espalier/shapes/weights";
@@ -152,8 +152,7 @@ public final class ShapesWeights implements WeightsBundle {
       MessageDigest digest = WeightsIndex.newDigest();
       try (InputStream in = open(entry.path());
           FileChannel channel = FileChannel.open(partial, StandardOpenOption.WRITE);
-          OutputStream out =
-              new DigestOutputStream(Channels.newOutputStream(channel), digest)) {
+          OutputStream out = new DigestOutputStream(Channels.newOutputStream(channel), digest)) {
         in.transferTo(out);
         channel.force(true);
       }

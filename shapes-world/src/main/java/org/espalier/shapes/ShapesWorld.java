@@ -131,8 +131,8 @@ public final class ShapesWorld {
   }
 
   /**
-   * Whether a prompt was kept from the generators while they were trained: one eighth of the prompts
-   * of each category that has many.
+   * Whether a prompt was kept from the generators while they were trained: one eighth of the
+   * prompts of each category that has many.
    *
    * @param category its tag
    * @param requirement what it asks for
@@ -193,8 +193,7 @@ public final class ShapesWorld {
   }
 
   /** Objects of a random look in random places, or none where these do not fit. */
-  private static List<SceneObject> layout(
-      SceneRequirement requirement, int count, KeyedDice dice) {
+  private static List<SceneObject> layout(SceneRequirement requirement, int count, KeyedDice dice) {
     Look shared = new Look(dice, count);
     // Most counted groups are uniform.
     boolean alike = requirement.include().get(0).count() > 1 && dice.chance(0.6);
@@ -335,10 +334,18 @@ public final class ShapesWorld {
     switch (change) {
       case COLOR ->
           replaceOne(
-              objects, dice, ObjectRequirement::color, Color.values(), ObjectRequirement::withColor);
+              objects,
+              dice,
+              ObjectRequirement::color,
+              Color.values(),
+              ObjectRequirement::withColor);
       case SHAPE ->
           replaceOne(
-              objects, dice, ObjectRequirement::shape, Shape.values(), ObjectRequirement::withShape);
+              objects,
+              dice,
+              ObjectRequirement::shape,
+              Shape.values(),
+              ObjectRequirement::withShape);
       case TEXTURE ->
           replaceOne(
               objects,
@@ -368,7 +375,9 @@ public final class ShapesWorld {
     }
     boolean exact = !requirement.exclude().isEmpty();
     return Optional.of(
-        new NearMiss(exact ? exactly(objects.get(0)) : all(objects.toArray(ObjectRequirement[]::new)), change));
+        new NearMiss(
+            exact ? exactly(objects.get(0)) : all(objects.toArray(ObjectRequirement[]::new)),
+            change));
   }
 
   /** Gives one stated attribute a value that no object has. */
@@ -417,8 +426,7 @@ public final class ShapesWorld {
   }
 
   /** The attributes that the first two objects can swap. */
-  private static List<Consumer<List<ObjectRequirement>>> swaps(
-      List<ObjectRequirement> objects) {
+  private static List<Consumer<List<ObjectRequirement>>> swaps(List<ObjectRequirement> objects) {
     List<Consumer<List<ObjectRequirement>>> swaps = new ArrayList<>();
     if (objects.size() < 2) {
       return swaps;

@@ -41,9 +41,7 @@ public final class WeightsIndex {
 
     /** Whether a file has this size and hash. */
     boolean matches(Path file) throws IOException {
-      return Files.isRegularFile(file)
-          && Files.size(file) == size
-          && sha256Of(file).equals(sha256);
+      return Files.isRegularFile(file) && Files.size(file) == size && sha256Of(file).equals(sha256);
     }
   }
 

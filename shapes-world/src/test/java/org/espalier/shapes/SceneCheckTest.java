@@ -29,7 +29,8 @@ class SceneCheckTest {
 
   @Test
   void whatIsNotStatedIsFree() {
-    assertThat(SceneCheck.of(all(STAR), List.of(RED_STAR))).isEqualTo(new SceneCheck(true, true, 1));
+    assertThat(SceneCheck.of(all(STAR), List.of(RED_STAR)))
+        .isEqualTo(new SceneCheck(true, true, 1));
   }
 
   @Test
@@ -91,8 +92,7 @@ class SceneCheckTest {
   void relationsNeedDirectionAndDistance(Relation relation, double x, double y, boolean met) {
     SceneRequirement requirement =
         all(RING, STAR.withPositions(List.of(new Position(relation, 0))));
-    SceneCheck check =
-        SceneCheck.of(requirement, List.of(star(Color.RED, 32, 32), ring(x, y)));
+    SceneCheck check = SceneCheck.of(requirement, List.of(star(Color.RED, 32, 32), ring(x, y)));
     assertThat(check).isEqualTo(new SceneCheck(met, met, met ? 1 : 2 / 3.0));
     // Seen from the other side it is the opposite relation.
     SceneRequirement opposite =
@@ -107,7 +107,8 @@ class SceneCheckTest {
         all(
             RING,
             STAR.withColor(Color.GREEN).withPositions(List.of(new Position(Relation.ABOVE, 0))));
-    assertThat(SceneCheck.of(requirement, List.of(ring(32, 50), star(Color.RED, 32, 20))).fraction())
+    assertThat(
+            SceneCheck.of(requirement, List.of(ring(32, 50), star(Color.RED, 32, 20))).fraction())
         .isEqualTo(1 / 3.0);
     assertThat(SceneCheck.of(requirement, List.of()).fraction()).isZero();
   }

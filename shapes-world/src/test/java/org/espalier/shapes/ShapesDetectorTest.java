@@ -17,7 +17,11 @@ import org.junit.jupiter.api.io.TempDir;
 class ShapesDetectorTest {
   private static final ShapesDetector.Rules RULES = new ShapesDetector.Rules(64, 0.4f, 5, 8);
 
-  @TempDir Path temp;
+  private final Path temp;
+
+  ShapesDetectorTest(@TempDir Path temp) {
+    this.temp = temp;
+  }
 
   /** Cells in which nothing is seen. */
   private static float[] empty() {

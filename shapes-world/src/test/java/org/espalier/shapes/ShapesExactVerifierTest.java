@@ -31,11 +31,15 @@ import org.junit.jupiter.api.io.TempDir;
 class ShapesExactVerifierTest {
   private static final DrawKey KEY = DrawKey.root(8);
 
-  @TempDir Path temp;
+  private final Path temp;
+
+  ShapesExactVerifierTest(@TempDir Path temp) {
+    this.temp = temp;
+  }
 
   @BeforeEach
   void writeDetector() throws IOException {
-    RandomDetector.write(temp.resolve("."));
+    RandomDetector.write(temp);
   }
 
   private Verifier load(Score score) {
@@ -69,8 +73,7 @@ class ShapesExactVerifierTest {
       WorkCounters counters = verifier.counters();
       Cost quote = verifier.quote(batch.get(0).prompt(), 64, 64, 24);
       assertThat(quote).isEqualTo(Cost.verify(24, counters.flops()));
-      assertThat(counters)
-          .isEqualTo(new WorkCounters(24, 0, 24 * quote.verifierFlops() / 24, 24));
+      assertThat(counters).isEqualTo(new WorkCounters(24, 0, 24 * quote.verifierFlops() / 24, 24));
       assertThat(counters.flops()).isPositive();
       Set<Verdict> different = new HashSet<>(verdicts);
       assertThat(different).hasSizeGreaterThan(1);

@@ -23,10 +23,12 @@ class ShapesPromptsTest {
   void bundlesTestAndValidationPromptsOfEveryCategory() {
     List<Prompt> test = ShapesPrompts.test();
     List<Prompt> validation = ShapesPrompts.validation();
-    assertThat(byTag(test)).hasSize(Category.values().length).allSatisfy(
-        (tag, count) -> assertThat(count).isGreaterThanOrEqualTo(30));
-    assertThat(byTag(validation)).hasSize(Category.values().length).allSatisfy(
-        (tag, count) -> assertThat(count).isGreaterThanOrEqualTo(10));
+    assertThat(byTag(test))
+        .hasSize(Category.values().length)
+        .allSatisfy((tag, count) -> assertThat(count).isGreaterThanOrEqualTo(30));
+    assertThat(byTag(validation))
+        .hasSize(Category.values().length)
+        .allSatisfy((tag, count) -> assertThat(count).isGreaterThanOrEqualTo(10));
     Set<String> texts = new HashSet<>();
     test.forEach(p -> assertThat(texts.add(p.text())).as(p.text()).isTrue());
     validation.forEach(p -> assertThat(texts.add(p.text())).as(p.text()).isTrue());

@@ -26,7 +26,11 @@ import org.junit.jupiter.api.io.TempDir;
 class ShapesWeightsTest {
   private static final String ROOT = "org/espalier/shapes/weights/";
 
-  @TempDir Path temp;
+  private final Path temp;
+
+  ShapesWeightsTest(@TempDir Path temp) {
+    this.temp = temp;
+  }
 
   /** A tree of files with the names of the bundles clip/nano and flux/nano. */
   private Path tree() throws IOException {
@@ -130,8 +134,7 @@ class ShapesWeightsTest {
     try (URLClassLoader loader = loader(jar())) {
       List<Callable<Path>> tasks = new ArrayList<>();
       for (int i = 0; i < 32; i++) {
-        tasks.add(
-            () -> new ShapesWeights(loader, cache).directory("flux/nano"));
+        tasks.add(() -> new ShapesWeights(loader, cache).directory("flux/nano"));
       }
       for (Future<Path> task : pool.invokeAll(tasks)) {
         assertThat(task.get().resolve("config.json"))
@@ -195,13 +198,13 @@ class ShapesWeightsTest {
         .isEqualTo(Path.of("/home/ada/.cache/espalier"));
     assertThat(ShapesWeights.cacheDirectory("", "/home/ada"))
         .isEqualTo(Path.of("/home/ada/.cache/espalier"));
-    assertThat(ShapesWeights.cacheDirectory("/scratch", "/home/ada")).isEqualTo(Path.of("/scratch"));
+    assertThat(ShapesWeights.cacheDirectory("/scratch", "/home/ada"))
+        .isEqualTo(Path.of("/scratch"));
   }
 
   @Test
   void aMalformedIndexIsRefused() {
-    assertThatThrownBy(
-            () -> WeightsIndex.read(new ByteArrayInputStream("abc def".getBytes(UTF_8))))
+    assertThatThrownBy(() -> WeightsIndex.read(new ByteArrayInputStream("abc def".getBytes(UTF_8))))
         .isInstanceOf(IOException.class)
         .hasMessage("the line \"abc def\" of index.txt is malformed");
   }

@@ -39,8 +39,7 @@ class ShapesWorldTest {
           .isEqualTo(new SceneCheck(true, true, 1));
       for (Change change : Change.values()) {
         var miss = ShapesWorld.nearMiss(requirement, change, key.child("miss"));
-        assertThat(miss.isPresent())
-            .isEqualTo(ShapesWorld.changes(requirement).contains(change));
+        assertThat(miss.isPresent()).isEqualTo(ShapesWorld.changes(requirement).contains(change));
         if (miss.isPresent()) {
           changes.merge(change, 1, Integer::sum);
           SceneCheck check = SceneCheck.of(miss.get().requirement(), seen(scene));
@@ -56,11 +55,12 @@ class ShapesWorldTest {
         .containsExactlyInAnyOrder(
             switch (category) {
               case SINGLE_OBJECT ->
-                  new Change[] {Change.SHAPE, Change.COUNT, Change.TEXTURE, Change.SIZE, Change.ADD};
+                  new Change[] {
+                    Change.SHAPE, Change.COUNT, Change.TEXTURE, Change.SIZE, Change.ADD
+                  };
               case TWO_OBJECT -> new Change[] {Change.SHAPE};
               case COUNTING -> new Change[] {Change.SHAPE, Change.COLOR, Change.COUNT};
-              case COLORS ->
-                  new Change[] {Change.SHAPE, Change.COLOR, Change.COUNT, Change.ADD};
+              case COLORS -> new Change[] {Change.SHAPE, Change.COLOR, Change.COUNT, Change.ADD};
               case POSITION ->
                   new Change[] {Change.SHAPE, Change.COLOR, Change.RELATION, Change.SWAP};
               case COLOR_ATTR -> new Change[] {Change.SHAPE, Change.COLOR, Change.SWAP};
