@@ -53,6 +53,15 @@ final class ModelJson {
     }
   }
 
+  /**
+   * A part of a configuration, which some files hold as a text of its own.
+   *
+   * @param node an object, a string that is JSON, or a missing node
+   */
+  static JsonNode section(JsonNode node) {
+    return node.isTextual() ? parse(node.asText()) : node;
+  }
+
   private static JsonNode parse(Path file) {
     try {
       return MAPPER.readTree(file.toFile());

@@ -24,7 +24,7 @@ class ClipParityTest {
     try (SafetensorsFile golden = parity.golden();
         SafetensorsFile weights = parity.weights("weights")) {
       ClipArchitecture architecture =
-          ClipArchitecture.of(ModelJson.parse(golden.metadata().get("config")), weights);
+          ClipArchitecture.of(ModelJson.parse(TinyCheckpoints.metadata(golden, "config")), weights);
       try (ClipNetwork network = ClipNetwork.load(architecture, weights, Device.cpu())) {
         int images = golden.info("pixel_values").size(0);
         int texts = golden.info("input_ids").size(0);

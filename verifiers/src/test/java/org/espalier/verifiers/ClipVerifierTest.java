@@ -21,11 +21,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class ClipVerifierTest {
-  @TempDir Path base;
+  private Path base;
   private Path directory;
 
   @BeforeEach
-  void layOut() {
+  void layOut(@TempDir Path base) {
+    this.base = base;
     directory = TinyCheckpoints.clip(base.resolve("clip"));
   }
 
@@ -71,13 +72,13 @@ class ClipVerifierTest {
                               0, "w3 w4", Artifact.of(Pictures.noise(32, 32, 1)))))
                   .get(0));
 
-      double cosine = scored.parts().get("cosine");
+      double cosine = VerifierChecks.part(scored, "cosine");
       assertThat(cosine).isBetween(-1.0, 1.0);
       assertThat(scored.value()).isEqualTo(100 * cosine);
-      assertThat(scored.parts().get("clip-score")).isEqualTo(2.5 * Math.max(cosine, 0));
+      assertThat(VerifierChecks.part(scored, "clip-score")).isEqualTo(2.5 * Math.max(cosine, 0));
       try (WeightSource source = WeightSource.open(directory)) {
         double scale = Math.exp(source.floats("logit_scale")[0]);
-        assertThat(scored.parts().get("logit")).isCloseTo(scale * cosine, within(1e-4));
+        assertThat(VerifierChecks.part(scored, "logit")).isCloseTo(scale * cosine, within(1e-4));
       }
       assertThat(scored.parts()).containsEntry("truncated", 0.0);
     }

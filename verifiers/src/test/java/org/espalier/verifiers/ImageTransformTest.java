@@ -12,11 +12,17 @@ import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
 import org.espalier.verifiers.ImageTransform.CropRounding;
 import org.espalier.verifiers.ImageTransform.Resize;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class ImageTransformTest {
-  @TempDir Path directory;
+  private Path directory;
+
+  @BeforeEach
+  void useDirectory(@TempDir Path directory) {
+    this.directory = directory;
+  }
 
   private static ImageTransform plain(Resize resize, List<Integer> crop, CropRounding rounding) {
     return new ImageTransform(

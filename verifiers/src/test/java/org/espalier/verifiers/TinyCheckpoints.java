@@ -9,6 +9,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Objects;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
@@ -34,16 +35,23 @@ final class TinyCheckpoints {
   /** The module's own case of a kind. */
   static ParityCase parity(String name) {
     try {
-      return new ParityCase(name, Path.of(TinyCheckpoints.class.getResource("/parity").toURI()));
+      return new ParityCase(
+          name,
+          Path.of(Objects.requireNonNull(TinyCheckpoints.class.getResource("/parity")).toURI()));
     } catch (java.net.URISyntaxException e) {
       throw new IllegalStateException(e);
     }
   }
 
+  /** A field of a golden file's metadata that must be there. */
+  static String metadata(SafetensorsFile golden, String name) {
+    return Objects.requireNonNull(golden.metadata().get(name), name);
+  }
+
   static Path clip(Path directory) {
     ParityCase parity = parity("clip-tiny-a");
     try (SafetensorsFile golden = parity.golden()) {
-      String config = golden.metadata().get("config");
+      String config = metadata(golden, "config");
       JsonNode text = ModelJson.parse(config).get("text_config");
       write(directory, "config.json", config);
       copy(parity, "weights", directory.resolve("model.safetensors"));
@@ -57,6 +65,24 @@ final class TinyCheckpoints {
                   "<end>", text.get("eos_token_id").asInt()),
               "<start>",
               "<end>"));
+    }
+    return directory;
+  }
+
+  static Path imageReward(Path directory) {
+    ParityCase parity = parity("imagereward-tiny-a");
+    try (SafetensorsFile golden = parity.golden()) {
+      String bert = metadata(golden, "bert");
+      write(
+          directory,
+          "config.json",
+          "{\"vit\": " + metadata(golden, "vit") + ", \"bert\": " + bert + "}");
+      copy(parity, "weights", directory.resolve("model.safetensors"));
+      int size = ModelJson.parse(bert).get("vocab_size").asInt();
+      write(
+          directory,
+          "tokenizer.json",
+          tokenizer(size, Map.of("[CLS]", size - 2, "[SEP]", size - 1), "[CLS]", "[SEP]"));
     }
     return directory;
   }
@@ -108,7 +134,7 @@ final class TinyCheckpoints {
     for (String name : new String[] {first, last}) {
       ObjectNode entry = tokens.putObject(name);
       entry.put("id", name);
-      entry.putArray("ids").add(special.get(name).intValue());
+      entry.putArray("ids").add(Objects.requireNonNull(special.get(name)).intValue());
       entry.putArray("tokens").add(name);
     }
     return root.toString();

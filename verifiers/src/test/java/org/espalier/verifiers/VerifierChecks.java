@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.compute.Cost;
@@ -35,6 +36,10 @@ final class VerifierChecks {
   static Verdict.Scored scored(Verdict verdict) {
     assertThat(verdict).isInstanceOf(Verdict.Scored.class);
     return (Verdict.Scored) verdict;
+  }
+
+  static double part(Verdict.Scored scored, String name) {
+    return Objects.requireNonNull(scored.parts().get(name), name);
   }
 
   /** A batch equals its single calls bit for bit, in order, and images differ in score. */

@@ -11,11 +11,17 @@ import java.util.Arrays;
 import javax.imageio.ImageIO;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class VerifierImagesTest {
-  @TempDir Path directory;
+  private Path directory;
+
+  @BeforeEach
+  void useDirectory(@TempDir Path directory) {
+    this.directory = directory;
+  }
 
   private Path write(BufferedImage image, String name) throws IOException {
     Path file = directory.resolve(name);

@@ -1,0 +1,81 @@
+package org.espalier.verifiers;
+
+import ai.djl.Device;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Path;
+import org.espalier.spi.LoadContext;
+import org.espalier.spi.Verifier;
+import org.espalier.spi.VerifierProvider;
+import org.espalier.torch.TextTokenizer;
+import org.espalier.torch.TorchEngine;
+import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightsLocation;
+
+/**
+ * ImageReward (Xu et al. 2023, <a href="https://arxiv.org/abs/2304.05977">arXiv:2304.05977</a>): a
+ * network trained on human preferences, which reads the prompt while it attends to the image. The
+ * value is the standardised reward of the reference implementation.
+ */
+public final class ImageRewardProvider implements VerifierProvider<ImageRewardConfig> {
+  /** Beyond this the reference implementation cuts prompts off, special tokens included. */
+  static final int PUBLISHED_TEXT_LIMIT = 35;
+
+  @Override
+  public String id() {
+    return "image-reward";
+  }
+
+  @Override
+  public Class<ImageRewardConfig> configType() {
+    return ImageRewardConfig.class;
+  }
+
+  @Override
+  public Verifier load(ImageRewardConfig config, LoadContext context) {
+    Path directory = WeightsLocation.resolve(id(), config.weights(), context);
+    JsonNode json = ModelJson.optional(directory.resolve("config.json"));
+    JsonNode bert =
+        json.has("bert")
+            ? ModelJson.section(json.get("bert"))
+            : ModelJson.require(
+                directory.resolve("med_config.json"), "configuration of ImageReward's text side");
+    try (WeightSource source =
+        WeightSource.open(
+            directory,
+            "model.safetensors",
+            "model.safetensors.index.json",
+            "ImageReward.pt",
+            "pytorch_model.bin")) {
+      ImageRewardArchitecture architecture =
+          ImageRewardArchitecture.of(
+              ModelJson.section(json.path("vit")),
+              bert,
+              json.path("mean").asDouble(ImageRewardArchitecture.PUBLISHED_MEAN),
+              json.path("std").asDouble(ImageRewardArchitecture.PUBLISHED_STD),
+              source);
+      ImageTransform transform =
+          ImageTransform.read(
+              directory.resolve("preprocessor_config.json"),
+              ImageTransform.clip(architecture.imageSize(), ImageTransform.CropRounding.HALF_EVEN));
+      ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
+      Device device = TorchEngine.device(context.device());
+      int limit = ModelJson.positive(json, "text_maxlen", PUBLISHED_TEXT_LIMIT);
+      TextTokenizer tokenizer =
+          TextTokenizer.open(
+              directory.resolve("tokenizer.json"), Math.min(limit, architecture.positions()));
+      try {
+        return new ImageRewardVerifier(
+            ImageRewardNetwork.load(architecture, source, device),
+            architecture,
+            transform,
+            tokenizer,
+            device,
+            source.sha256(),
+            json.path("licence").asText("not stated (THUDM's ImageReward: Apache-2.0)"));
+      } catch (RuntimeException e) {
+        tokenizer.close();
+        throw e;
+      }
+    }
+  }
+}
