@@ -19,7 +19,7 @@ import org.espalier.spi.RgbImage;
 public final class ContactSheet {
   private static final int SCALE = 2;
   private static final int GAP = 12;
-  private static final int LINES = 3;
+  private static final int LINES = 4;
 
   private ContactSheet() {}
 

@@ -36,6 +36,9 @@ public record SceneRequirement(List<ObjectRequirement> include, List<Exclusion> 
    */
   public record Exclusion(Shape shape, int count) {}
 
+  private static final Set<String> KNOWN =
+      Set.of("id", "tag", "prompt", "text", "include", "exclude");
+
   public SceneRequirement {
     include = List.copyOf(include);
     exclude = List.copyOf(exclude);
@@ -68,13 +71,13 @@ public record SceneRequirement(List<ObjectRequirement> include, List<Exclusion> 
   /**
    * Reads a GenEval record. Strict: what is not known is refused, for it would not be checked.
    *
-   * @param record the parsed JSON object; {@code tag} and {@code prompt} may be there
+   * @param record the parsed JSON object; {@code id}, {@code tag} and {@code prompt} may be there
    * @param where where it stands, for messages, for example {@code prompts.jsonl:3}
    * @throws EspalierException CONFIG naming the place and the field
    */
   public static SceneRequirement parse(Map<String, ?> record, String where) {
     Field root = new Field(where, "", record);
-    Map<String, ?> fields = root.object(Set.of("tag", "prompt", "include", "exclude"));
+    Map<String, ?> fields = root.object(KNOWN);
     List<ObjectRequirement> include = new ArrayList<>();
     for (Field entry : root.required(fields, "include").list()) {
       include.add(parseObject(entry));

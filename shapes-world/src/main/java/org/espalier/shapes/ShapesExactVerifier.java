@@ -95,7 +95,7 @@ public final class ShapesExactVerifier implements Verifier {
     if (!prompt.metadata().containsKey("include")) {
       throw EspalierException.config(
           "The prompt (" + prompt.id() + ": \"" + prompt.text() + "\") has no metadata to check.",
-          "Maybe use a prompt file in GenEval's form, such as " + ShapesPrompts.TEST + ".");
+          "Maybe use prompts in GenEval's form, such as prompts.set: " + ShapesPrompts.TEST + ".");
     }
     return SceneRequirement.of(prompt);
   }

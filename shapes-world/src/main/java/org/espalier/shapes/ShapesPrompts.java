@@ -21,11 +21,11 @@ import org.jspecify.annotations.Nullable;
 
 /** The bundled prompts, and a strict reader of their form: GenEval's JSON lines. */
 public final class ShapesPrompts {
-  /** Class-path resource of the test prompts: 32 of each category. */
-  public static final String TEST = "shapes/geneval.jsonl";
+  /** The test prompts, as studies name them: 32 of each category. */
+  public static final String TEST = "shapes/geneval";
 
-  /** Class-path resource of the validation prompts, on which guidance and the like were chosen. */
-  public static final String VALIDATION = "shapes/validation.jsonl";
+  /** The validation prompts, on which guidance and the like were chosen. */
+  public static final String VALIDATION = "shapes/validation";
 
   private static final JsonMapper JSON =
       JsonMapper.builder()
@@ -45,12 +45,13 @@ public final class ShapesPrompts {
     return resource(VALIDATION);
   }
 
-  private static List<Prompt> resource(String name) {
-    try (InputStream in = ShapesPrompts.class.getClassLoader().getResourceAsStream(name)) {
+  private static List<Prompt> resource(String set) {
+    String name = set.replace("shapes/", "prompts/") + ".jsonl";
+    try (InputStream in = ShapesPrompts.class.getResourceAsStream(name)) {
       if (in == null) {
         throw new EspalierException(
             EspalierException.Code.RESOURCE,
-            "The prompts (" + name + ") are not on the class path.",
+            "The prompts (" + set + ") are not on the class path.",
             "Maybe build the module shapes-world again.");
       }
       return parse(new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8)), name);

@@ -104,7 +104,7 @@ class ShapesExactVerifierTest {
           .isEqualTo(
               new Verdict.Failed(
                   "[CONFIG] The prompt (p7: \"a photo of a star\") has no metadata to check.\n"
-                      + "Maybe use a prompt file in GenEval's form, such as shapes/geneval.jsonl."));
+                      + "Maybe use prompts in GenEval's form, such as prompts.set: shapes/geneval."));
       assertThat(verdicts.get(2)).isInstanceOf(Verdict.Scored.class);
       assertThat(((Verdict.Failed) verdicts.get(3)).reason())
           .startsWith("[CONFIG] prompt p8: the field include[0].class (sta) is not known.");

@@ -107,7 +107,7 @@ class ShapesPromptsTest {
             + "| Maybe put it in [ and ].",
         "{'tag': 'x', 'includes': [], 'prompt': 'p'}"
             + "| f.jsonl:2: the field includes ([]) is not a known field."
-            + "| Maybe use one of exclude, include, prompt, tag.",
+            + "| Maybe use one of exclude, id, include, prompt, tag, text.",
         "{'tag': 'x', 'include': [{'class': 'star', 'count': 1}]}"
             + "| f.jsonl:2: the field prompt (null) must be a text."
             + "| Maybe write \"prompt\": \"...\".",

@@ -146,6 +146,44 @@ class ShapesWeightsTest {
     assertThat(files(cache)).hasSize(3);
   }
 
+  /** Run in a process of its own: unpacks clip/nano and flux/nano from a jar into a cache. */
+  static final class Unpack {
+    public static void main(String[] arguments) throws IOException {
+      try (URLClassLoader loader = loader(Path.of(arguments[0]))) {
+        ShapesWeights weights = new ShapesWeights(loader, Path.of(arguments[1]));
+        weights.directory("clip/nano");
+        weights.directory("flux/nano");
+      }
+    }
+  }
+
+  @Test
+  void severalProcessesCanUnpackAtOnce() throws Exception {
+    Path jar = jar();
+    Path cache = temp.resolve("cache");
+    List<Process> processes = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      processes.add(
+          new ProcessBuilder(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  Unpack.class.getName(),
+                  jar.toString(),
+                  cache.toString())
+              .inheritIO()
+              .start());
+    }
+    for (Process process : processes) {
+      assertThat(process.waitFor()).isZero();
+    }
+    assertThat(files(cache)).hasSize(5);
+    try (URLClassLoader loader = loader(jar)) {
+      assertThat(new ShapesWeights(loader, cache).directory("clip/nano").resolve("config.json"))
+          .hasContent("content of clip-nano/config.json");
+    }
+  }
+
   @Test
   void aDamagedJarIsRefused() throws IOException {
     Path tree = tree();
