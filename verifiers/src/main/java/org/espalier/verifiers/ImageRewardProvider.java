@@ -59,7 +59,7 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
               ImageTransform.clip(architecture.imageSize(), ImageTransform.CropRounding.HALF_EVEN));
       ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
       Device device = TorchEngine.device(context.device());
-      int limit = ModelJson.positive(json, "text_maxlen", PUBLISHED_TEXT_LIMIT);
+      int limit = ModelJson.positive(json, "max_length", PUBLISHED_TEXT_LIMIT);
       TextTokenizer tokenizer =
           TextTokenizer.open(
               directory.resolve("tokenizer.json"), Math.min(limit, architecture.positions()));
