@@ -9,16 +9,21 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
 import org.espalier.api.EspalierException;
+import org.jspecify.annotations.Nullable;
 
 /** Weights under other names. */
 final class RenamedWeights implements WeightSource {
   private final WeightSource source;
   private final Map<String, String> originals = new LinkedHashMap<>();
 
-  RenamedWeights(WeightSource source, Function<String, String> rename) {
+  RenamedWeights(WeightSource source, Function<String, @Nullable String> rename) {
     this.source = source;
     for (String original : source.names()) {
-      String clash = originals.put(rename.apply(original), original);
+      String name = rename.apply(original);
+      if (name == null) {
+        continue;
+      }
+      String clash = originals.put(name, original);
       if (clash != null) {
         throw EspalierException.config(
             "The tensors "
@@ -28,7 +33,7 @@ final class RenamedWeights implements WeightSource {
                 + " of "
                 + source.location()
                 + " stand for the same weight ("
-                + rename.apply(original)
+                + name
                 + ").",
             "Maybe the file mixes two layouts; remove one of them.");
       }
@@ -61,7 +66,13 @@ final class RenamedWeights implements WeightSource {
   }
 
   private String original(String name) {
-    return originals.getOrDefault(name, name);
+    String original = originals.get(name);
+    if (original == null) {
+      throw EspalierException.config(
+          "The weights " + source.location() + " have no tensor " + name + ".",
+          Names.suggestion(name, names()));
+    }
+    return original;
   }
 
   @Override

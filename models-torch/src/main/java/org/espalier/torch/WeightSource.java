@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
 import org.espalier.api.EspalierException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Named tensors in files. Bytes are little-endian, row-major, and mapped on demand: never is a
@@ -112,10 +113,21 @@ public interface WeightSource extends AutoCloseable {
   /**
    * The same tensors under other names.
    *
-   * @param rename from the file's name to the new one; must stay one-to-one
+   * @param rename from the file's name to the new one, or to null to leave a tensor out; must stay
+   *     one-to-one
    */
-  default WeightSource renamed(Function<String, String> rename) {
+  default WeightSource renamed(Function<String, @Nullable String> rename) {
     return new RenamedWeights(this, rename);
+  }
+
+  /**
+   * The tensors whose names start with a prefix, without it: the inside of a wrapped checkpoint.
+   *
+   * @param prefix such as {@code vae.}
+   */
+  default WeightSource under(String prefix) {
+    return new RenamedWeights(
+        this, name -> name.startsWith(prefix) ? name.substring(prefix.length()) : null);
   }
 
   /** SHA-256 over the files' bytes, in the order of {@link #files}, as lower-case hex. */

@@ -1,0 +1,157 @@
+package org.espalier.models.var;
+
+import ai.djl.Device;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.LongStream;
+import org.espalier.api.EspalierException;
+import org.espalier.spi.RgbImage;
+import org.espalier.torch.DType;
+import org.espalier.torch.TorchProgram;
+import org.espalier.torch.TorchTensor;
+import org.espalier.torch.WeightSource;
+
+/**
+ * The visual tokenizer of Infinity: a convolutional autoencoder whose code is quantised to bits,
+ * scale by scale (<a href="https://arxiv.org/abs/2412.04431">Han et al. 2024</a>, section 3).
+ * Thread-safe.
+ */
+public final class BsqTokenizer implements AutoCloseable {
+  private final BsqArchitecture architecture;
+  private final TorchProgram program;
+  private final AtomicLong flops = new AtomicLong();
+  private final AtomicLong images = new AtomicLong();
+
+  /**
+   * Loads a tokenizer.
+   *
+   * @param weights a checkpoint in a published layout
+   * @param device where it computes, in float32
+   * @param withEncoder whether {@link #reconstruct} is wanted; else the encoder's weights are not
+   *     read
+   */
+  public BsqTokenizer(WeightSource weights, Device device, boolean withEncoder) {
+    WeightSource source = BsqArchitecture.normalize(weights);
+    architecture = BsqArchitecture.of(source, withEncoder);
+    for (int channels : architecture.decoder()) {
+      if (channels % 32 != 0 && channels % 24 != 0) {
+        throw EspalierException.config(
+            "The tokenizer "
+                + weights.location()
+                + " has a level of "
+                + channels
+                + " channels, which is no multiple of 32 or 24.",
+            "Maybe the file is damaged.");
+      }
+    }
+    program =
+        TorchProgram.builder("BsqVae")
+            .text(BsqTokenizer.class, "bsq_vae.py")
+            .attribute("levels", architecture.decoder().size())
+            .attribute("decoder_blocks", architecture.decoderBlocks())
+            .attribute("encoder_blocks", architecture.encoderBlocks())
+            .device(device)
+            .dtype(DType.F32)
+            .load(source, architecture.weights());
+  }
+
+  /** Channels of its code. */
+  public int bits() {
+    return architecture.bits();
+  }
+
+  /** Pixels a side of one element of its code. */
+  public int stride() {
+    return architecture.stride();
+  }
+
+  /** Its program, for provenance. */
+  TorchProgram program() {
+    return program;
+  }
+
+  /** Floating-point operations of decoding since it was loaded, counted at the native call. */
+  long flops() {
+    return flops.get();
+  }
+
+  /** Images decoded since it was loaded. */
+  long images() {
+    return images.get();
+  }
+
+  /** Floating-point operations of decoding one code of the given size. */
+  long decodeFlops(ScaleSchedule.Grid size) {
+    return architecture.decodeFlops(size.height(), size.width());
+  }
+
+  /**
+   * Decodes a code.
+   *
+   * @param code (1, bits, h, w)
+   */
+  RgbImage decode(TorchTensor code) {
+    int height = code.size(2) * stride();
+    int width = code.size(3) * stride();
+    try (TorchTensor pixels = program.call("decode_pixels", code)) {
+      count(code);
+      return new RgbImage(width, height, pixels.toBytes());
+    }
+  }
+
+  /**
+   * Decodes a code to (1, 3, H, W) in [-1, 1].
+   *
+   * @param code (1, bits, h, w)
+   */
+  TorchTensor decodeFloats(TorchTensor code) {
+    TorchTensor image = program.call("decode", code);
+    count(code);
+    return image;
+  }
+
+  private void count(TorchTensor code) {
+    flops.addAndGet(architecture.decodeFlops(code.size(2), code.size(3)));
+    images.incrementAndGet();
+  }
+
+  /**
+   * Encodes an image, quantises it over all scales and decodes it again: what no sample of a model
+   * with this tokenizer can surpass.
+   *
+   * @param image of a size that the stride divides
+   * @param schedule the scales; the last one must be the code's size
+   */
+  public RgbImage reconstruct(RgbImage image, ScaleSchedule schedule) {
+    if (architecture.encoder().isEmpty()) {
+      throw new IllegalStateException("the tokenizer was loaded without its encoder");
+    }
+    long[] scales =
+        schedule.scales().stream()
+            .flatMapToLong(grid -> LongStream.of(grid.height(), grid.width()))
+            .toArray();
+    try (TorchTensor pixels =
+            TorchTensor.of(program.device(), image.rgb(), image.height(), image.width(), 3);
+        TorchTensor code = program.call("encode_pixels", pixels)) {
+      if (code.size(2) != schedule.last().height() || code.size(3) != schedule.last().width()) {
+        throw EspalierException.config(
+            "An image of %d x %d pixels has a code of %d x %d instead of %d x %d."
+                .formatted(
+                    image.width(),
+                    image.height(),
+                    code.size(3),
+                    code.size(2),
+                    schedule.last().width(),
+                    schedule.last().height()),
+            "Maybe resize the image, or use another schedule.");
+      }
+      try (TorchTensor quantized = program.call("quantize", code, scales)) {
+        return decode(quantized);
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    program.close();
+  }
+}

@@ -1,0 +1,306 @@
+package org.espalier.models.var;
+
+import ai.djl.Device;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.espalier.api.EspalierException;
+import org.espalier.spi.LoadContext;
+import org.espalier.torch.T5Encoder;
+import org.espalier.torch.TextTokenizer;
+import org.espalier.torch.TorchEngine;
+import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightsLocation;
+import org.jspecify.annotations.Nullable;
+
+/** Finds the files of an Infinity model, settles its configuration and puts its parts together. */
+final class InfinityLoader {
+  private static final String[] TRANSFORMERS = {
+    "transformer.safetensors",
+    "transformer.safetensors.index.json",
+    "model.safetensors",
+    "model.safetensors.index.json"
+  };
+
+  private InfinityLoader() {}
+
+  static InfinityModel load(InfinityConfig config, LoadContext context) {
+    Path location = WeightsLocation.resolve("infinity", config.weights(), context);
+    Path directory = Files.isDirectory(location) ? location : parent(location);
+    JsonNode defaults = defaults(directory.resolve("config.json"));
+    Path vae =
+        config.vae() == null
+            ? first(directory, "vae.safetensors", "infinity_vae_*.{pth,safetensors}")
+            : context.baseDirectory().resolve(config.vae());
+    Path transformer = location;
+    if (Files.isDirectory(location)) {
+      transformer = transformer(location);
+    }
+    Path text =
+        config.textEncoder() == null
+            ? directory.resolve("text_encoder")
+            : context.baseDirectory().resolve(config.textEncoder());
+    if (!Files.isDirectory(text)) {
+      throw EspalierException.config(
+          "The text encoder (" + text + ") of infinity does not exist.",
+          "Maybe set textEncoder to the directory of a T5 encoder, such as flan-t5-xl.");
+    }
+    ScaleSchedule schedule = schedule(config, defaults);
+    Device device = TorchEngine.device(context.device());
+    Deque<AutoCloseable> opened = new ArrayDeque<>();
+    try {
+      List<Path> files = new ArrayList<>();
+      WeightSource transformerWeights = open(opened, files, transformer);
+      WeightSource vaeWeights = open(opened, files, vae);
+      // Everything is checked before anything is allocated.
+      InfinityArchitecture architecture =
+          InfinityArchitecture.of(InfinityArchitecture.normalize(transformerWeights));
+      BsqArchitecture code = BsqArchitecture.of(BsqArchitecture.normalize(vaeWeights), false);
+      architecture.requireFit(transformer, schedule, code.bits());
+      Guidance guidance = guidance(config, defaults, schedule, architecture.depth());
+      TextTokenizer textTokenizer =
+          keep(
+              opened,
+              TextTokenizer.open(text.resolve("tokenizer.json"), architecture.textLength()));
+      T5Encoder textEncoder = keep(opened, T5Encoder.load(text, device));
+      if (textEncoder.config().dModel() != architecture.textChannels()) {
+        throw EspalierException.config(
+            "The text encoder %s has the width %d; the transformer %s reads %d."
+                .formatted(
+                    text, textEncoder.config().dModel(), transformer, architecture.textChannels()),
+            "Maybe use the text encoder the model was trained with; Infinity's is flan-t5-xl.");
+      }
+      BsqTokenizer tokenizer = keep(opened, new BsqTokenizer(vaeWeights, device, false));
+      boolean levelEveryChunk =
+          config.levelEveryChunk() != null
+              ? config.levelEveryChunk()
+              : !defaults.path("add_lvl_embeding_only_first_block").asBoolean(true);
+      InfinityNetwork network =
+          keep(
+              opened,
+              new InfinityNetwork(
+                  transformerWeights, schedule, code.bits(), levelEveryChunk, device));
+      try (WeightSource textWeights = WeightSource.open(text)) {
+        files.addAll(textWeights.files());
+      }
+      int topK = config.topK() != null ? config.topK() : defaults.path("top_k").asInt(0);
+      double topP = config.topP() != null ? config.topP() : defaults.path("top_p").asDouble(0.97);
+      Map<String, String> facts = new LinkedHashMap<>();
+      facts.put("device", device.toString());
+      facts.put("dtype", device.isGpu() ? "bfloat16" : "float32");
+      facts.put("libtorch", TorchEngine.version());
+      facts.put("depth", String.valueOf(architecture.depth()));
+      facts.put("width", String.valueOf(architecture.width()));
+      facts.put("bits", String.valueOf(architecture.bits()));
+      facts.put(
+          "parameters",
+          String.valueOf(
+              architecture
+                  .weights(InfinityArchitecture.normalize(transformerWeights))
+                  .parameters()));
+      facts.put("schedule", schedule.scales().toString());
+      facts.put("cfg", guidance.cfg().toString());
+      facts.put(
+          "guidedAt",
+          (guidance.onLogits() ? "logits" : "")
+              + (guidance.layers().isEmpty() ? "" : guidance.layers()));
+      facts.put("tau", guidance.tau().toString());
+      facts.put("topK", String.valueOf(topK));
+      facts.put("topP", String.valueOf(topP));
+      InfinityModel model =
+          new InfinityModel(
+              textTokenizer,
+              textEncoder,
+              network,
+              tokenizer,
+              schedule,
+              guidance,
+              new BitSampler(architecture.bits(), topK, topP),
+              WeightSource.sha256(files),
+              digest(
+                  textEncoder.program().sha256()
+                      + network.program().sha256()
+                      + tokenizer.program().sha256()),
+              defaults.path("licence").asText(defaults.path("license").asText("unknown")),
+              facts);
+      transformerWeights.close();
+      vaeWeights.close();
+      return model;
+    } catch (RuntimeException e) {
+      while (!opened.isEmpty()) {
+        try {
+          opened.pop().close();
+        } catch (Exception suppressed) {
+          e.addSuppressed(suppressed);
+        }
+      }
+      throw e;
+    }
+  }
+
+  private static WeightSource open(Deque<AutoCloseable> opened, List<Path> files, Path file) {
+    WeightSource source = keep(opened, WeightSource.open(file));
+    files.addAll(source.files());
+    return source;
+  }
+
+  private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
+    opened.push(part);
+    return part;
+  }
+
+  private static String digest(String text) {
+    try {
+      return HexFormat.of()
+          .formatHex(
+              MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every Java platform has SHA-256", e);
+    }
+  }
+
+  private static Path parent(Path file) {
+    Path parent = file.toAbsolutePath().getParent();
+    return parent == null ? file.toAbsolutePath() : parent;
+  }
+
+  private static JsonNode defaults(Path file) {
+    if (!Files.isRegularFile(file)) {
+      return MissingNode.getInstance();
+    }
+    try {
+      return new ObjectMapper().readTree(file.toFile());
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.CONFIG,
+          "The configuration " + file + " is no JSON: " + e.getMessage() + ".",
+          "Maybe download it again.",
+          e);
+    }
+  }
+
+  private static Path transformer(Path directory) {
+    for (String name : TRANSFORMERS) {
+      if (Files.isRegularFile(directory.resolve(name))) {
+        return directory.resolve(name);
+      }
+    }
+    return first(directory, TRANSFORMERS[0], "infinity_[0-9]*b*.{pth,safetensors}");
+  }
+
+  /** The file of a name, or else the only one of a pattern. */
+  private static Path first(Path directory, String name, String pattern) {
+    if (Files.isRegularFile(directory.resolve(name))) {
+      return directory.resolve(name);
+    }
+    List<Path> found = new ArrayList<>();
+    try (DirectoryStream<Path> matches = Files.newDirectoryStream(directory, pattern)) {
+      matches.forEach(found::add);
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.CONFIG,
+          "The directory " + directory + " cannot be read: " + e.getMessage() + ".",
+          "Maybe check its permissions.",
+          e);
+    }
+    if (found.size() == 1) {
+      return found.get(0);
+    }
+    Collections.sort(found);
+    throw EspalierException.config(
+        found.isEmpty()
+            ? "The directory " + directory + " has neither " + name + " nor " + pattern + "."
+            : "The directory " + directory + " has several weights: " + found + ".",
+        "Maybe name the file: weights for the transformer, vae for the tokenizer.");
+  }
+
+  private static ScaleSchedule schedule(InfinityConfig config, JsonNode defaults) {
+    JsonNode own = defaults.path("scale_schedule");
+    if (config.pn() == null && config.aspectRatio() == null && own.isArray() && !own.isEmpty()) {
+      List<ScaleSchedule.Grid> grids = new ArrayList<>();
+      for (JsonNode scale : own) {
+        int n = scale.size();
+        grids.add(
+            scale.isArray()
+                ? new ScaleSchedule.Grid(scale.get(n - 2).asInt(), scale.get(n - 1).asInt())
+                : new ScaleSchedule.Grid(scale.asInt(), scale.asInt()));
+      }
+      return ScaleSchedule.of(grids);
+    }
+    String size = config.pn() != null ? config.pn() : defaults.path("pn").asText("1M");
+    return ScaleSchedule.published(size, config.aspectRatio() == null ? 1 : config.aspectRatio());
+  }
+
+  private static Guidance guidance(
+      InfinityConfig config, JsonNode defaults, ScaleSchedule schedule, int depth) {
+    List<Integer> layers = config.cfgInsertionLayer();
+    if (layers == null) {
+      layers = new ArrayList<>();
+      for (JsonNode layer : defaults.path("cfg_insertion_layer")) {
+        layers.add(layer.asInt());
+      }
+    }
+    List<Long> absolute = new ArrayList<>();
+    for (int layer : layers) {
+      if (layer < 0) {
+        if (depth + layer <= 0) {
+          throw EspalierException.config(
+              "The layer of guidance ("
+                  + layer
+                  + ") lies before the first of "
+                  + depth
+                  + " blocks.",
+              "Maybe set cfgInsertionLayer: 0.");
+        }
+        absolute.add((long) depth + layer);
+      }
+    }
+    return new Guidance(
+        perScale("cfg", config.cfg(), defaults.path("cfg"), 4, schedule.size()),
+        perScale("tau", config.tau(), defaults.path("tau"), 0.5, schedule.size()),
+        absolute.isEmpty() || layers.contains(0),
+        absolute);
+  }
+
+  /** One number a scale, from a single one or a list. */
+  private static List<Double> perScale(
+      String name, @Nullable List<Double> given, JsonNode defaults, double otherwise, int scales) {
+    List<Double> values = given;
+    if (values == null) {
+      values = new ArrayList<>();
+      if (defaults.isNumber()) {
+        values.add(defaults.asDouble());
+      }
+      for (JsonNode value : defaults) {
+        values.add(value.asDouble());
+      }
+    }
+    if (values.isEmpty()) {
+      values = List.of(otherwise);
+    }
+    if (values.size() == 1) {
+      return Collections.nCopies(scales, values.get(0));
+    }
+    if (values.size() < scales) {
+      throw EspalierException.config(
+          "The list " + name + " has " + values.size() + " numbers for " + scales + " scales.",
+          "Maybe give one number for all scales.");
+    }
+    return List.copyOf(values.subList(0, scales));
+  }
+}

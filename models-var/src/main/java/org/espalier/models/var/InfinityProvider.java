@@ -1,0 +1,23 @@
+package org.espalier.models.var;
+
+import org.espalier.spi.GenerativeModel;
+import org.espalier.spi.LoadContext;
+import org.espalier.spi.ModelProvider;
+
+/** Loads Infinity under the id {@code infinity}. */
+public final class InfinityProvider implements ModelProvider<InfinityConfig> {
+  @Override
+  public String id() {
+    return "infinity";
+  }
+
+  @Override
+  public Class<InfinityConfig> configType() {
+    return InfinityConfig.class;
+  }
+
+  @Override
+  public GenerativeModel load(InfinityConfig config, LoadContext context) {
+    return InfinityLoader.load(config, context);
+  }
+}

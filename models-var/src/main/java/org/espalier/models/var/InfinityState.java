@@ -1,0 +1,90 @@
+package org.espalier.models.var;
+
+import java.util.ArrayDeque;
+import java.util.Collection;
+import java.util.Deque;
+import java.util.OptionalDouble;
+import org.espalier.spi.ModelState;
+import org.espalier.torch.TorchTensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A trajectory of Infinity after some scales: its summed code and, once it has been expanded, the
+ * evaluation of the next scale. That evaluation depends on the bits up to here only, so all
+ * children share it, and hold but their own summed code.
+ */
+final class InfinityState implements ModelState {
+  private final @Nullable InfinityState parent;
+  private final int step;
+  private final TorchTensor code;
+  private final double logProb;
+  private InfinityNetwork.@Nullable Evaluation evaluation;
+
+  /**
+   * A state.
+   *
+   * @param parent null for a root
+   * @param code its summed code, which it owns
+   * @param logProb of all its bits
+   */
+  InfinityState(@Nullable InfinityState parent, TorchTensor code, double logProb) {
+    this.parent = parent;
+    this.step = parent == null ? 0 : parent.step + 1;
+    this.code = code;
+    this.logProb = logProb;
+  }
+
+  @Override
+  public int step() {
+    return step;
+  }
+
+  @Override
+  public boolean dependsOnParent() {
+    return parent != null;
+  }
+
+  TorchTensor code() {
+    return code;
+  }
+
+  synchronized InfinityNetwork.@Nullable Evaluation evaluation() {
+    return evaluation;
+  }
+
+  synchronized void keep(InfinityNetwork.Evaluation made) {
+    evaluation = made;
+  }
+
+  /** Keys and values of all earlier scales, from the root on. */
+  Collection<TorchTensor> past() {
+    Deque<TorchTensor> past = new ArrayDeque<>(step);
+    for (InfinityState state = parent; state != null; state = state.parent) {
+      InfinityNetwork.Evaluation made = state.evaluation();
+      if (made == null) {
+        throw new IllegalStateException("a parent was never expanded or is closed");
+      }
+      past.addFirst(made.memory());
+    }
+    return past;
+  }
+
+  @Override
+  public synchronized long nativeBytes() {
+    return code.nativeBytes() + (evaluation == null ? 0 : evaluation.memory().nativeBytes());
+  }
+
+  @Override
+  public OptionalDouble logProb() {
+    return OptionalDouble.of(logProb);
+  }
+
+  @Override
+  public synchronized void close() {
+    code.close();
+    if (evaluation != null) {
+      evaluation.memory().close();
+      evaluation = null;
+    }
+  }
+}
