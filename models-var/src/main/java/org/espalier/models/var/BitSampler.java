@@ -40,7 +40,7 @@ record BitSampler(int bits, int topK, double topP) {
       double one = 1 / (1 + StrictMath.exp(-difference));
       double smaller = Math.min(one, 1 - one);
       boolean certain = topK == 1 || (topP > 0 && smaller <= 1 - topP);
-      boolean bit = mode || certain ? difference > 0 : uniform[i] < one;
+      boolean bit = (mode || certain) ? difference > 0 : uniform[i] < one;
       drawn[i] = (byte) (bit ? 1 : 0);
       if (!certain) {
         // log of the logistic function without overflow

@@ -40,6 +40,7 @@ public record InfinityArchitecture(
 
   private static final Pattern CHUNKED =
       Pattern.compile("block_chunks\\.(\\d+)\\.module\\.(\\d+)\\.(.*)");
+  private static final Pattern BLOCK = Pattern.compile("blocks\\.(\\d+)\\.ada_gss");
   private static final Pattern UNREGISTERED = Pattern.compile("unregistered_blocks\\.(\\d+\\..*)");
 
   /**
@@ -110,15 +111,17 @@ public record InfinityArchitecture(
   static InfinityArchitecture of(WeightSource source) {
     List<Integer> blocks = new ArrayList<>();
     for (String name : source.names()) {
-      if (name.matches("blocks\\.\\d+\\.ada_gss")) {
-        blocks.add(Integer.parseInt(name.split("\\.")[1]));
+      Matcher matcher = BLOCK.matcher(name);
+      if (matcher.matches()) {
+        blocks.add(Integer.parseInt(matcher.group(1)));
       }
     }
     int depth = blocks.stream().max(Comparator.naturalOrder()).orElse(-1) + 1;
     if (depth == 0) {
       throw EspalierException.config(
           "The weights " + source.location() + " have no transformer blocks.",
-          "Maybe the checkpoint is of a model without shared adaptive norms, which is unsupported.");
+          "Maybe the checkpoint is of a model without shared adaptive norms, which is"
+              + " unsupported.");
     }
     InfinityArchitecture architecture =
         new InfinityArchitecture(

@@ -31,6 +31,11 @@ public record ScaleSchedule(List<Grid> scales, Grid reference) {
       }
     }
 
+    /** The same grid with rows and columns exchanged. */
+    Grid turned() {
+      return new Grid(/* height= */ width, /* width= */ height);
+    }
+
     /** Number of tokens. */
     public int tokens() {
       return height * width;
@@ -53,23 +58,36 @@ public record ScaleSchedule(List<Grid> scales, Grid reference) {
   private static final Map<String, Integer> LENGTHS =
       new TreeMap<>(Map.of("0.06M", 7, "0.25M", 10, "0.60M", 12, "1M", 13));
 
-  /** The complete schedules by height divided by width, wide ones included. */
-  private static final Map<Double, List<Grid>> COMPLETE = complete();
+  /** A complete schedule and its height divided by its width. */
+  private record Complete(double heightByWidth, List<Grid> grids) {
+    Grid last() {
+      return grids.get(grids.size() - 1);
+    }
+  }
 
-  private static Map<Double, List<Grid>> complete() {
-    Map<Double, List<Grid>> all = new TreeMap<>();
+  /** All complete schedules, wide ones included. */
+  private static final List<Complete> COMPLETE = complete();
+
+  private static List<Complete> complete() {
+    List<Complete> all = new ArrayList<>();
     PUBLISHED.forEach(
         (ratio, text) -> {
           List<Grid> tall = new ArrayList<>();
-          for (String grid : text.split(" ")) {
-            String[] sides = grid.split("x");
-            tall.add(new Grid(Integer.parseInt(sides[0]), Integer.parseInt(sides[1])));
+          for (String grid : text.split(" ", -1)) {
+            int x = grid.indexOf('x');
+            tall.add(
+                new Grid(
+                    Integer.parseInt(grid.substring(0, x)),
+                    Integer.parseInt(grid.substring(x + 1))));
           }
           double heightByWidth = Double.parseDouble(ratio);
-          all.put(heightByWidth, List.copyOf(tall));
-          all.put(1 / heightByWidth, tall.stream().map(g -> new Grid(g.width, g.height)).toList());
+          all.add(new Complete(heightByWidth, List.copyOf(tall)));
+          if (heightByWidth != 1) {
+            all.add(new Complete(1 / heightByWidth, tall.stream().map(g -> g.turned()).toList()));
+          }
         });
-    return all;
+    all.sort(Comparator.comparingDouble(Complete::heightByWidth));
+    return List.copyOf(all);
   }
 
   public ScaleSchedule {
@@ -103,18 +121,17 @@ public record ScaleSchedule(List<Grid> scales, Grid reference) {
           "The image size (" + size + ") has no published schedule.",
           "Maybe set pn to one of " + String.join(", ", LENGTHS.keySet()) + ".");
     }
-    double nearest = nearest(heightByWidth);
-    if (!(Math.abs(nearest / heightByWidth - 1) < 0.05)) {
+    Complete nearest = nearest(heightByWidth);
+    if (!(Math.abs(nearest.heightByWidth / heightByWidth - 1) < 0.05)) {
       throw EspalierException.config(
           "The aspect ratio (" + heightByWidth + ", height by width) has no published schedule.",
           "Maybe set aspectRatio to one of "
-              + COMPLETE.keySet().stream()
-                  .map(r -> "%.3f".formatted(r))
+              + COMPLETE.stream()
+                  .map(c -> "%.3f".formatted(c.heightByWidth))
                   .collect(Collectors.joining(", "))
               + ".");
     }
-    List<Grid> all = COMPLETE.get(nearest);
-    return new ScaleSchedule(all.subList(0, length), all.get(all.size() - 1));
+    return new ScaleSchedule(nearest.grids.subList(0, length), nearest.last());
   }
 
   /**
@@ -124,19 +141,22 @@ public record ScaleSchedule(List<Grid> scales, Grid reference) {
    * @param scales the grids
    */
   public static ScaleSchedule of(List<Grid> scales) {
-    for (List<Grid> all : COMPLETE.values()) {
-      if (scales.size() <= all.size() && all.subList(0, scales.size()).equals(scales)) {
-        return new ScaleSchedule(scales, all.get(all.size() - 1));
-      }
+    if (scales.isEmpty()) {
+      return new ScaleSchedule(scales, new Grid(1, 1)); // refused there
     }
     Grid last = scales.get(scales.size() - 1);
-    List<Grid> all = COMPLETE.get(nearest((double) last.height / last.width));
-    return new ScaleSchedule(scales, all.get(all.size() - 1));
+    double heightByWidth = (double) last.height / last.width;
+    return COMPLETE.stream()
+        .filter(c -> scales.size() <= c.grids.size())
+        .filter(c -> c.grids.subList(0, scales.size()).equals(scales))
+        .min(Comparator.comparingDouble(c -> Math.abs(c.heightByWidth - heightByWidth)))
+        .map(c -> new ScaleSchedule(scales, c.last()))
+        .orElseGet(() -> new ScaleSchedule(scales, nearest(heightByWidth).last()));
   }
 
-  private static double nearest(double heightByWidth) {
-    return COMPLETE.keySet().stream()
-        .min(Comparator.comparingDouble(ratio -> Math.abs(ratio - heightByWidth)))
+  private static Complete nearest(double heightByWidth) {
+    return COMPLETE.stream()
+        .min(Comparator.comparingDouble(c -> Math.abs(c.heightByWidth - heightByWidth)))
         .orElseThrow();
   }
 
