@@ -1,5 +1,7 @@
 package org.espalier.api;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 
@@ -18,7 +20,7 @@ public record Prompt(String id, String text, String tag, Map<String, Object> met
       throw EspalierException.config(
           "A prompt has an empty id (text: \"" + text + "\").", "Maybe number the prompts.");
     }
-    metadata = Map.copyOf(metadata);
+    metadata = Collections.unmodifiableMap(new LinkedHashMap<>(metadata));
   }
 
   /**

@@ -8,8 +8,9 @@ import java.util.Set;
 
 /**
  * The one gate between a strategy and everything that costs. Confined to one thread. Verbs are
- * batched, keep the order of their arguments and are all-or-nothing: a refused or failed call has
- * charged and changed nothing.
+ * batched, keep the order of their arguments and are all-or-nothing: a refused call has charged and
+ * changed nothing; a failed call has changed nothing, and the work it did before it failed stays
+ * charged.
  *
  * <p>Every charged verb may throw {@link BudgetExhaustedException} before doing any work. The
  * engine holds back the cost of finishing one sample until an incumbent exists, so a search that

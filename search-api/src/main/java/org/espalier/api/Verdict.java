@@ -1,5 +1,7 @@
 package org.espalier.api;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** What a verifier says of one image. A failure is never a score of zero. */
@@ -19,7 +21,7 @@ public sealed interface Verdict {
             "A verifier returned a score (" + value + ") that is not finite.",
             "Maybe return Verdict.Failed with the reason.");
       }
-      parts = Map.copyOf(parts);
+      parts = Collections.unmodifiableMap(new LinkedHashMap<>(parts));
     }
   }
 

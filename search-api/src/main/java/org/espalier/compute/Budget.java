@@ -1,5 +1,6 @@
 package org.espalier.compute;
 
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.Map;
 import org.espalier.api.EspalierException;
@@ -23,7 +24,7 @@ public record Budget(ComputeUnit unit, double limit, Map<ComputeUnit, Double> ca
     caps.forEach((u, v) -> requirePositive("cap on " + u.name().toLowerCase(), v));
     Map<ComputeUnit, Double> copy = new EnumMap<>(ComputeUnit.class);
     copy.putAll(caps);
-    caps = Map.copyOf(copy);
+    caps = Collections.unmodifiableMap(copy);
   }
 
   /**

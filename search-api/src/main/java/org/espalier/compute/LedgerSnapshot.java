@@ -1,5 +1,7 @@
 package org.espalier.compute;
 
+import java.util.Collections;
+import java.util.EnumMap;
 import java.util.Map;
 
 /**
@@ -10,7 +12,9 @@ import java.util.Map;
  */
 public record LedgerSnapshot(Cost total, Map<Phase, Cost> byPhase) {
   public LedgerSnapshot {
-    byPhase = Map.copyOf(byPhase);
+    EnumMap<Phase, Cost> copy = new EnumMap<>(Phase.class);
+    copy.putAll(byPhase);
+    byPhase = Collections.unmodifiableMap(copy);
   }
 
   /**

@@ -1,5 +1,7 @@
 package org.espalier.spi;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.IntPredicate;
@@ -32,6 +34,6 @@ public record ModelCard(
     Map<String, String> facts) {
   public ModelCard {
     capabilities = Set.copyOf(capabilities);
-    facts = Map.copyOf(facts);
+    facts = Collections.unmodifiableMap(new LinkedHashMap<>(facts));
   }
 }

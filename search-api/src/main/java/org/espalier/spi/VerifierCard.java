@@ -1,5 +1,7 @@
 package org.espalier.spi;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalInt;
 
@@ -27,6 +29,6 @@ public record VerifierCard(
     String metric,
     Map<String, String> facts) {
   public VerifierCard {
-    facts = Map.copyOf(facts);
+    facts = Collections.unmodifiableMap(new LinkedHashMap<>(facts));
   }
 }

@@ -1,8 +1,10 @@
 package org.espalier.engine;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.Deque;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -61,7 +63,10 @@ final class DefaultSearchContext implements SearchContext {
   /** The trajectory that is cheapest to finish while there is no incumbent; pinned. */
   private @Nullable Node escrowed;
 
-  private boolean refused;
+  private static final int MAX_REFUSALS = 10_000;
+  private final Thread owner = Thread.currentThread();
+  private int refusals;
+  private boolean ended;
 
   DefaultSearchContext(
       SearchRequest request,
@@ -162,10 +167,12 @@ final class DefaultSearchContext implements SearchContext {
             chunk.forEach(noise -> roots.add(new Root(conditioning, noise)));
             NativeGate.Measured<List<ModelState>> measured =
                 gate.call(model, () -> model.begin(roots));
-            requireSize("begin", measured.result(), roots.size());
-            reservation.commit(Phase.GENERATE, measured.generated(each.nfe() * roots.size()));
-            for (int i = 0; i < chunk.size(); i++) {
-              made.add(store.add(null, "begin", measured.result().get(i), chunk.get(i), each));
+            try (Arrivals arrivals = new Arrivals("begin", List.of(measured.result()))) {
+              arrivals.requireSize(measured.result(), roots.size());
+              reservation.commit(Phase.GENERATE, measured.generated(each.nfe() * roots.size()));
+              for (Noise noise : chunk) {
+                made.add(store.add(null, "begin", arrivals.next(), noise, each));
+              }
             }
           }
           return hold(made);
@@ -219,22 +226,25 @@ final class DefaultSearchContext implements SearchContext {
             }
             NativeGate.Measured<List<List<ModelState>>> measured =
                 gate.call(model, () -> model.expand(branches));
-            requireSize("expand", measured.result(), branches.size());
-            reservation.commit(Phase.GENERATE, measured.generated(nfe));
-            for (int i = 0; i < chunk.size(); i++) {
-              int row = chunk.get(i);
-              Node parent = parents.get(row);
-              parent.evaluated = true;
-              List<ModelState> states = measured.result().get(i);
-              requireSize("expand", states, noises.get(row).size());
-              List<Node> children = new ArrayList<>();
-              for (int c = 0; c < states.size(); c++) {
-                Cost share = share(costs.get(row), states.size(), c);
-                children.add(
-                    store.add(parent, "expand", states.get(c), noises.get(row).get(c), share));
+            try (Arrivals arrivals = new Arrivals("expand", measured.result())) {
+              arrivals.requireSize(measured.result(), branches.size());
+              for (int i = 0; i < chunk.size(); i++) {
+                arrivals.requireSize(measured.result().get(i), noises.get(chunk.get(i)).size());
               }
-              made.addAll(children);
-              result.add(hold(children));
+              reservation.commit(Phase.GENERATE, measured.generated(nfe));
+              for (int row : chunk) {
+                Node parent = parents.get(row);
+                parent.evaluated = true;
+                List<Noise> draws = noises.get(row);
+                List<Node> children = new ArrayList<>();
+                for (int c = 0; c < draws.size(); c++) {
+                  Cost share = share(costs.get(row), draws.size(), c);
+                  Node child = store.add(parent, "expand", arrivals.next(), draws.get(c), share);
+                  made.add(child);
+                  children.add(child);
+                }
+                result.add(hold(children));
+              }
             }
           }
           return result;
@@ -277,17 +287,14 @@ final class DefaultSearchContext implements SearchContext {
             }
             NativeGate.Measured<List<ModelState>> measured =
                 gate.call(model, () -> model.rewind(chunk));
-            requireSize("rewind", measured.result(), chunk.size());
-            reservation.commit(Phase.GENERATE, measured.generated(nfe));
-            for (int i = 0; i < chunk.size(); i++, row++) {
-              Cost cost = quotes.rewind(origins.get(row).step, chunk.get(i).toStep());
-              made.add(
-                  store.add(
-                      origins.get(row),
-                      "rewind",
-                      measured.result().get(i),
-                      chunk.get(i).noise(),
-                      cost));
+            try (Arrivals arrivals = new Arrivals("rewind", List.of(measured.result()))) {
+              arrivals.requireSize(measured.result(), chunk.size());
+              reservation.commit(Phase.GENERATE, measured.generated(nfe));
+              for (RewindRow each : chunk) {
+                Node origin = origins.get(row++);
+                Cost cost = quotes.rewind(origin.step, each.toStep());
+                made.add(store.add(origin, "rewind", arrivals.next(), each.noise(), cost));
+              }
             }
           }
           return hold(made);
@@ -359,11 +366,15 @@ final class DefaultSearchContext implements SearchContext {
           moved = true;
           NativeGate.Measured<List<List<ModelState>>> measured =
               gate.call(model, () -> model.expand(branches));
-          requireSize("expand", measured.result(), branches.size());
-          reservation.commit(Phase.GENERATE, measured.generated(nfe));
-          for (int i = 0; i < due.size(); i++) {
-            requireSize("expand", measured.result().get(i), 1);
-            due.get(i).advance(measured.result().get(i).get(0));
+          try (Arrivals arrivals = new Arrivals("expand", measured.result())) {
+            arrivals.requireSize(measured.result(), branches.size());
+            for (List<ModelState> states : measured.result()) {
+              arrivals.requireSize(states, 1);
+            }
+            reservation.commit(Phase.GENERATE, measured.generated(nfe));
+            for (Step step : due) {
+              step.advance(arrivals.next());
+            }
           }
         }
       }
@@ -373,15 +384,61 @@ final class DefaultSearchContext implements SearchContext {
         if (step.chain.isEmpty()) {
           ends.add(step.start);
         } else {
-          Node end = step.register(costs.get(rows.get(i)));
-          made.add(end);
-          ends.add(end);
+          ends.add(step.register(costs.get(rows.get(i)), made));
         }
       }
       return ends;
     } catch (RuntimeException e) {
-      front.forEach(Step::abandon);
+      for (Step step : front) {
+        try {
+          step.abandon();
+        } catch (RuntimeException suppressed) {
+          e.addSuppressed(suppressed);
+        }
+      }
       throw e;
+    }
+  }
+
+  /**
+   * States that a model handed over and nobody owns yet. Closing closes those that were not taken,
+   * so that neither a wrong number of results nor a failure half-way leaks one.
+   */
+  private final class Arrivals implements AutoCloseable {
+    private final String call;
+    private final Deque<ModelState> waiting = new ArrayDeque<>();
+
+    Arrivals(String call, List<List<ModelState>> states) {
+      this.call = call;
+      states.forEach(waiting::addAll);
+    }
+
+    void requireSize(List<?> result, int expected) {
+      DefaultSearchContext.requireSize(card.id(), call, result, expected);
+    }
+
+    /** The next state; whoever takes it closes it, whatever happens. */
+    ModelState next() {
+      return waiting.removeFirst();
+    }
+
+    @Override
+    public void close() {
+      RuntimeException failure = null;
+      while (!waiting.isEmpty()) {
+        try {
+          waiting.removeLast().close();
+        } catch (RuntimeException e) {
+          if (failure == null) {
+            failure = e;
+          } else {
+            failure.addSuppressed(e);
+          }
+        }
+      }
+      if (failure != null) {
+        throw failure;
+      }
     }
   }
 
@@ -412,32 +469,33 @@ final class DefaultSearchContext implements SearchContext {
       }
     }
 
-    Node register(Cost cost) {
-      ModelState end = chain.get(chain.size() - 1);
-      if (chain.size() > 1) {
-        // The end still reads the states between: keep them as nodes that nobody holds.
-        Node parent = start;
-        for (ModelState between : chain.subList(0, chain.size() - 1)) {
-          parent = store.add(parent, "complete", between, start.noise, Cost.ZERO);
-        }
-        return store.add(parent, "complete", end, start.noise, cost);
+    /** Hands the chain over to the store, oldest first. */
+    Node register(Cost cost, List<Node> made) {
+      Node node = start;
+      while (!chain.isEmpty()) {
+        ModelState state = chain.remove(0);
+        // The end may still read the states between: they are nodes that nobody holds.
+        boolean end = chain.isEmpty();
+        node = store.add(node, "complete", state, start.noise, end ? cost : Cost.ZERO);
+        node.between = !end;
+        made.add(node);
       }
-      return store.add(start, "complete", end, start.noise, cost);
+      return node;
     }
 
     private void closeAllBut(ModelState last) {
-      for (int i = chain.size() - 2; i >= 0; i--) {
-        chain.get(i).close();
-      }
+      List<ModelState> past = new ArrayList<>(chain.subList(0, chain.size() - 1));
       chain.clear();
       chain.add(last);
+      for (int i = past.size() - 1; i >= 0; i--) {
+        past.get(i).close();
+      }
     }
 
     void abandon() {
-      for (int i = chain.size() - 1; i >= 0; i--) {
-        chain.get(i).close();
+      while (!chain.isEmpty()) {
+        chain.remove(chain.size() - 1).close();
       }
-      chain.clear();
     }
   }
 
@@ -473,15 +531,26 @@ final class DefaultSearchContext implements SearchContext {
         answers ? horizon() + 1 : -1,
         new ArrayList<>(),
         reservation -> {
-          List<Candidate> candidates = new ArrayList<>();
+          List<Verdict> verdicts = new ArrayList<>();
           for (List<Node> chunk : chunks(nodes)) {
-            candidates.addAll(judge(role, verifier, chunk, reservation));
+            verdicts.addAll(judge(role, verifier, chunk, reservation));
+          }
+          // Verdicts take effect together, so that neither a failure half-way nor the size of the
+          // engine's batches shows in the incumbent or its curve.
+          Node before = best;
+          List<Candidate> candidates = new ArrayList<>();
+          for (int i = 0; i < nodes.size(); i++) {
+            candidates.add(accept(role, nodes.get(i), verdicts.get(i)));
+          }
+          Node after = best;
+          if (after != null && after != before) {
+            curve.add(new IncumbentPoint(ledger.spent(), after.id, score(after)));
           }
           return candidates;
         });
   }
 
-  private List<Candidate> judge(
+  private List<Verdict> judge(
       VerifierRole role, Verifier verifier, List<Node> chunk, Ledger.Reservation reservation) {
     List<Node> undecoded = new ArrayList<>();
     for (Node node : chunk) {
@@ -497,7 +566,7 @@ final class DefaultSearchContext implements SearchContext {
         undecoded.forEach(node -> rows.add(new DecodeRow(open(node), conditioning)));
         NativeGate.Measured<List<Artifact>> measured = gate.call(model, () -> model.decode(rows));
         artifacts.addAll(measured.result());
-        requireSize("decode", artifacts, rows.size());
+        requireSize(card.id(), "decode", artifacts, rows.size());
         reservation.commit(
             Phase.DECODE,
             new Cost(0, 0, 0, measured.work().flops(), undecoded.size(), 0, 0, measured.nanos()));
@@ -520,30 +589,28 @@ final class DefaultSearchContext implements SearchContext {
       }
       NativeGate.Measured<List<Verdict>> measured =
           gate.call(verifier, () -> verifier.verify(judgements));
-      requireSize("verify", measured.result(), chunk.size());
+      requireSize(verifier.card().id(), "verify", measured.result(), chunk.size());
       Cost charged = quotes.judge(role).times(chunk.size());
       reservation.commit(
           Phase.VERIFY,
           new Cost(
               0, 0, 0, 0, 0, charged.verifierCalls(), measured.work().flops(), measured.nanos()));
-      List<Candidate> candidates = new ArrayList<>();
-      for (int i = 0; i < chunk.size(); i++) {
-        Node node = chunk.get(i);
-        Verdict verdict = measured.result().get(i);
-        node.verdicts.put(role, verdict);
-        RgbImage image = node.image;
-        if (image != null) {
-          request.options().listener().verified(node.id, role, image, verdict);
-          if (role == VerifierRole.SEARCH && node.isComplete()) {
-            challenge(node, image, verdict);
-          }
-        }
-        candidates.add(new Candidate(node, verdict));
-      }
-      return candidates;
+      return measured.result();
     } finally {
       artifacts.forEach(Artifact::close);
     }
+  }
+
+  private Candidate accept(VerifierRole role, Node node, Verdict verdict) {
+    node.verdicts.put(role, verdict);
+    RgbImage image = node.image;
+    if (image != null) {
+      request.options().listener().verified(node.id, role, image, verdict);
+      if (role == VerifierRole.SEARCH && node.isComplete()) {
+        challenge(node, image, verdict);
+      }
+    }
+    return new Candidate(node, verdict);
   }
 
   private void challenge(Node node, RgbImage image, Verdict verdict) {
@@ -561,7 +628,6 @@ final class DefaultSearchContext implements SearchContext {
           escrowed = null;
           store.release(pinned);
         }
-        curve.add(new IncumbentPoint(ledger.spent(), node.id, scored.value()));
       }
     }
   }
@@ -574,6 +640,7 @@ final class DefaultSearchContext implements SearchContext {
 
   @Override
   public void retainOnly(Collection<Trajectory> keep) {
+    requireUsable();
     List<Node> survivors = new ArrayList<>();
     keep.forEach(trajectory -> survivors.add(store.require(trajectory)));
     store.retainOnly(survivors);
@@ -594,6 +661,17 @@ final class DefaultSearchContext implements SearchContext {
 
   @Override
   public void annotate(Trajectory trajectory, Map<String, Double> facts) {
+    requireUsable();
+    facts.forEach(
+        (name, value) -> {
+          if (!Double.isFinite(value)) {
+            throw new EspalierException(
+                EspalierException.Code.PLUGIN_CONTRACT,
+                "The fact (%s = %s) noted of %s is not finite."
+                    .formatted(name, value, trajectory),
+                "Maybe leave it out.");
+          }
+        });
     node(trajectory).facts.putAll(facts);
   }
 
@@ -620,8 +698,10 @@ final class DefaultSearchContext implements SearchContext {
     return curve;
   }
 
-  boolean refused() {
-    return refused;
+  /** Closes every state; the context is of no use afterwards. */
+  void end() {
+    ended = true;
+    store.closeAll();
   }
 
   @Nullable Node best() {
@@ -673,24 +753,28 @@ final class DefaultSearchContext implements SearchContext {
    *     samples, -1 if it reaches nothing new: it decides what must be held back afterwards
    */
   private <T> T verb(String name, Cost quote, int reaches, List<Node> made, Body<T> body) {
+    requireUsable();
     Double seconds = request.budget().caps().get(ComputeUnit.SECONDS);
     if (seconds != null
         && best != null
         && (request.options().nanoTime().getAsLong() - startNanos) * 1e-9 > seconds) {
-      refused = true;
-      throw new BudgetExhaustedException(
-          "The call %s was refused: the cap of %s seconds has passed."
-              .formatted(name, Ledger.number(seconds)));
+      throw refuse(
+          new BudgetExhaustedException(
+              "The call %s was refused: the cap of %s seconds has passed."
+                  .formatted(name, Ledger.number(seconds))));
     }
-    try (Ledger.Reservation reservation = ledger.reserve(name, quote, escrow(reaches))) {
+    Ledger.Reservation reserved;
+    try {
+      reserved = ledger.reserve(name, quote, escrow(reaches));
+    } catch (BudgetExhaustedException e) {
+      throw refuse(e);
+    }
+    try (Ledger.Reservation reservation = reserved) {
       T result = body.run(reservation);
       if (best == null) {
         made.forEach(this::consider);
       }
       return result;
-    } catch (BudgetExhaustedException e) {
-      refused = true;
-      throw e;
     } catch (RuntimeException e) {
       try {
         store.discard(made);
@@ -698,6 +782,34 @@ final class DefaultSearchContext implements SearchContext {
         e.addSuppressed(suppressed);
       }
       throw e;
+    }
+  }
+
+  /** Counts a refusal; a strategy that swallows them all would never end. */
+  private EspalierException refuse(BudgetExhaustedException refusal) {
+    if (++refusals > MAX_REFUSALS) {
+      return new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "The strategy (%s) went on after %d refused calls."
+              .formatted(request.strategy().card().id(), MAX_REFUSALS),
+          "Maybe let BudgetExhaustedException pass: the engine answers with the incumbent.",
+          refusal);
+    }
+    return refusal;
+  }
+
+  private void requireUsable() {
+    if (ended) {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "The search (" + request.id() + ") has ended and its context was used.",
+          "Maybe keep the context on the stack of SearchStrategy.search.");
+    }
+    if (Thread.currentThread() != owner) {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "The context of the search (" + request.id() + ") was used by another thread.",
+          "Maybe hand whole batches to the verbs: the engine batches.");
     }
   }
 
@@ -765,12 +877,12 @@ final class DefaultSearchContext implements SearchContext {
     }
   }
 
-  private void requireSize(String call, List<?> result, int expected) {
+  static void requireSize(String plugin, String call, List<?> result, int expected) {
     if (result.size() != expected) {
       throw new EspalierException(
           EspalierException.Code.PLUGIN_CONTRACT,
           "The plugin (%s) answered the call %s with %d results instead of %d."
-              .formatted(card.id(), call, result.size(), expected),
+              .formatted(plugin, call, result.size(), expected),
           null);
     }
   }

@@ -36,6 +36,9 @@ final class Node implements Trajectory {
   /** Whether the model holds the evaluation of this state, so that expanding it is cached. */
   boolean evaluated;
 
+  /** Whether this is a step inside a roll-out, which the tree log leaves out. */
+  boolean between;
+
   /** Null once closed. */
   @Nullable ModelState state;
 
@@ -83,14 +86,18 @@ final class Node implements Trajectory {
   }
 
   TreeNode log() {
+    Node from = parent;
+    while (from != null && from.between) {
+      from = from.parent;
+    }
     return new TreeNode(
         id,
-        parent == null ? OptionalLong.empty() : OptionalLong.of(parent.id),
+        from == null ? OptionalLong.empty() : OptionalLong.of(from.id),
         step,
         verb,
         cost,
-        Map.copyOf(verdicts),
-        Map.copyOf(facts),
+        verdicts,
+        facts,
         pruned);
   }
 

@@ -96,8 +96,8 @@ public final class SearchEngine {
     Ledger ledger = new Ledger(request.budget());
     NativeGate.Measured<List<Conditioning>> encoded =
         gate.call(model, () -> model.encode(List.of(request.prompt())));
-    Conditioning conditioning = encoded.result().get(0);
-    try {
+    DefaultSearchContext.requireSize(model.card().id(), "encode", encoded.result(), 1);
+    try (Conditioning conditioning = encoded.result().get(0)) {
       DefaultQuotes quotes =
           new DefaultQuotes(model, request.verifiers(), request.prompt(), conditioning);
       Cost encode = model.quote(new Work.Encode(request.prompt().text()));
@@ -118,8 +118,6 @@ public final class SearchEngine {
             e);
       }
       return search(request, conditioning, ledger, quotes, gate, start);
-    } finally {
-      conditioning.close();
     }
   }
 
@@ -133,7 +131,7 @@ public final class SearchEngine {
     DefaultSearchContext context =
         new DefaultSearchContext(request, conditioning, ledger, quotes, gate, start);
     SearchOutcome.Stop stop = SearchOutcome.Stop.FINISHED;
-    try {
+    try (Closing closing = context::end) {
       Candidate answer = null;
       try {
         answer = request.strategy().search(context);
@@ -142,7 +140,11 @@ public final class SearchEngine {
       }
       if (context.best() == null) {
         stop = SearchOutcome.Stop.ESCROW;
-        context.finishFromEscrow();
+        try {
+          context.finishFromEscrow();
+        } catch (BudgetExhaustedException e) {
+          // Only failed verdicts can have used up what was held back: told below.
+        }
       }
       Node best = context.best();
       RgbImage bestImage = context.bestImage();
@@ -156,7 +158,9 @@ public final class SearchEngine {
       RgbImage image = chosen == best ? bestImage : context.imageOf(chosen);
       List<TreeNode> tree = new ArrayList<>();
       for (Node node : context.store().nodes()) {
-        tree.add(node.log());
+        if (!node.between) {
+          tree.add(node.log());
+        }
       }
       long end = request.options().nanoTime().getAsLong();
       return new SearchOutcome(
@@ -173,9 +177,14 @@ public final class SearchEngine {
           tree,
           Math.max(0, end - start - gate.nativeNanos()),
           end - start);
-    } finally {
-      context.store().closeAll();
     }
+  }
+
+  /** A close without checked exceptions, for try-with-resources. */
+  @FunctionalInterface
+  private interface Closing extends AutoCloseable {
+    @Override
+    void close();
   }
 
   private static Node requireAnswer(

@@ -1,5 +1,7 @@
 package org.espalier.engine;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalLong;
 import org.espalier.api.Verdict;
@@ -27,4 +29,10 @@ public record TreeNode(
     Cost cost,
     Map<VerifierRole, Verdict> verdicts,
     Map<String, Double> facts,
-    String pruned) {}
+    String pruned) {
+  public TreeNode {
+    // Copies that keep their order: logs must not differ between runs.
+    verdicts = Collections.unmodifiableMap(new LinkedHashMap<>(verdicts));
+    facts = Collections.unmodifiableMap(new LinkedHashMap<>(facts));
+  }
+}
