@@ -101,6 +101,22 @@ public interface SearchContext {
   Optional<Candidate> incumbent();
 
   /**
+   * The incumbent, as the usual answer of a strategy.
+   *
+   * @throws EspalierException NATIVE if no verdict so far was a score
+   */
+  default Candidate answer() {
+    return incumbent()
+        .orElseThrow(
+            () ->
+                new EspalierException(
+                    EspalierException.Code.NATIVE,
+                    "The search for the prompt (%s) has no verified sample: every verdict failed."
+                        .formatted(prompt().id()),
+                    "Maybe look at the reasons in the tree log."));
+  }
+
+  /**
    * Notes facts (uct, weight, ess, a prune reason's numbers) in the tree log. Free.
    *
    * @param trajectory the node

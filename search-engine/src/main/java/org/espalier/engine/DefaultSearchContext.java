@@ -667,8 +667,7 @@ final class DefaultSearchContext implements SearchContext {
           if (!Double.isFinite(value)) {
             throw new EspalierException(
                 EspalierException.Code.PLUGIN_CONTRACT,
-                "The fact (%s = %s) noted of %s is not finite."
-                    .formatted(name, value, trajectory),
+                "The fact (%s = %s) noted of %s is not finite.".formatted(name, value, trajectory),
                 "Maybe leave it out.");
           }
         });

@@ -131,7 +131,8 @@ public final class SearchEngine {
     DefaultSearchContext context =
         new DefaultSearchContext(request, conditioning, ledger, quotes, gate, start);
     SearchOutcome.Stop stop = SearchOutcome.Stop.FINISHED;
-    try (Closing closing = context::end) {
+    // Closed last, with whatever its states throw suppressed by an earlier failure.
+    try (Closing unused = context::end) {
       Candidate answer = null;
       try {
         answer = request.strategy().search(context);
@@ -192,12 +193,13 @@ public final class SearchEngine {
     if (!(answer.trajectory() instanceof Node node)
         || node.store != context.store()
         || !node.isComplete()
+        || (node.state == null && node != context.best())
         || !(node.verdicts.get(VerifierRole.SEARCH) instanceof Verdict.Scored)) {
       throw new EspalierException(
           EspalierException.Code.PLUGIN_CONTRACT,
-          "The strategy (%s) answered with a trajectory (%s) that is not a complete sample scored by the search verifier."
+          "The strategy (%s) answered with a trajectory (%s) that is not a complete sample, still held and scored by the search verifier."
               .formatted(request.strategy().card().id(), answer.trajectory()),
-          "Maybe return context.incumbent().orElseThrow().");
+          "Maybe return context.answer().");
     }
     return node;
   }

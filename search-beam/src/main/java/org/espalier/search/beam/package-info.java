@@ -1,0 +1,11 @@
+/**
+ * Searches that advance a population of prefixes step by step: greedy token optimisation and beam
+ * search.
+ *
+ * @see <a href="https://arxiv.org/abs/2510.16751">Riise, Kaya, Papadopoulos 2025, Visual
+ *     autoregressive models beat diffusion models on inference-time scaling</a>
+ */
+@NullMarked
+package org.espalier.search.beam;
+
+import org.jspecify.annotations.NullMarked;

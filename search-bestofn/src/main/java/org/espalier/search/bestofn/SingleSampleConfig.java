@@ -1,0 +1,4 @@
+package org.espalier.search.bestofn;
+
+/** One sample has no parameters. */
+public record SingleSampleConfig() {}

@@ -1,0 +1,315 @@
+package org.espalier.testkit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
+import org.espalier.api.AutoInt;
+import org.espalier.api.Capability;
+import org.espalier.api.EspalierException;
+import org.espalier.api.Prompt;
+import org.espalier.api.SearchStrategy;
+import org.espalier.api.StrategyCard;
+import org.espalier.api.Verdict;
+import org.espalier.api.VerifierRole;
+import org.espalier.compute.Budget;
+import org.espalier.compute.ComputeUnit;
+import org.espalier.compute.Cost;
+import org.espalier.engine.IncumbentPoint;
+import org.espalier.engine.TreeNode;
+import org.espalier.spi.GenerativeModel;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * What every strategy must keep. Extend it, say how to make the strategy, and every test runs
+ * against every toy model that has the capabilities it needs; models that lack one must be refused.
+ */
+@ExtendWith(SearchInvariants.class)
+public abstract class StrategyContract {
+  private static final List<Double> MULTIPLES = List.of(1.0, 1.4, 2.0, 3.0, 5.0, 9.5, 24.0);
+
+  /** A new strategy with the parameters under test; sized from the budget where it can be. */
+  protected abstract SearchStrategy strategy();
+
+  /**
+   * Samples' worth of FLOPs at which the strategy must beat random search, or 0 for strategies that
+   * need not, such as random search itself.
+   */
+  protected double beatsRandomAt() {
+    return 24;
+  }
+
+  /** The model on which it must beat random search, by default the first that it supports. */
+  protected GenerativeModel beatsRandomOn() {
+    return supported().get(0).get();
+  }
+
+  /** The toy models. */
+  protected List<Supplier<GenerativeModel>> models() {
+    return List.of(
+        ToyScaleModel::new,
+        () -> new ToyScaleModel(1, 2, 4, 8),
+        ToyFlowModel::sde,
+        ToyFlowModel::ode,
+        () -> new ToyFlowModel(ToyFlowModel.Sampler.SDE, 4));
+  }
+
+  private List<Supplier<GenerativeModel>> supported() {
+    List<Supplier<GenerativeModel>> supported = new ArrayList<>();
+    for (Supplier<GenerativeModel> model : models()) {
+      if (model.get().card().capabilities().containsAll(strategy().card().requires())) {
+        supported.add(model);
+      }
+    }
+    assertThat(supported).as("toy models that the strategy supports").isNotEmpty();
+    return supported;
+  }
+
+  private SearchTestKit kit(GenerativeModel model) {
+    return kit(strategy(), model);
+  }
+
+  private static SearchTestKit kit(SearchStrategy strategy, GenerativeModel model) {
+    SearchTestKit kit = SearchTestKit.strategy(strategy).model(model);
+    if (strategy.card().roles().contains(VerifierRole.PRIOR)) {
+      kit.verifier(VerifierRole.PRIOR, new TargetVerifier(10_000));
+    }
+    return kit;
+  }
+
+  @Test
+  void neverOvershootsAndAlwaysAnswersWithAVerifiedSample() {
+    for (Supplier<GenerativeModel> model : supported()) {
+      for (double multiple : MULTIPLES) {
+        SearchRun run = kit(model.get()).samples(multiple).run().balances().leavesNothing();
+        assertThat(run.score()).isFinite();
+        assertThat(run.outcome().incumbentScore()).isGreaterThanOrEqualTo(run.score());
+      }
+    }
+  }
+
+  @Test
+  void keepsBudgetsInEveryUnit() {
+    for (Supplier<GenerativeModel> model : supported()) {
+      Cost sample = kit(model.get()).sampleCost();
+      for (int n : List.of(1, 2, 7, 16)) {
+        Map<ComputeUnit, Double> calls = Map.of(ComputeUnit.VERIFIER_CALLS, 2.0 * n);
+        for (Budget budget :
+            List.of(
+                new Budget(ComputeUnit.NFE, n * sample.nfe(), calls),
+                new Budget(
+                    ComputeUnit.SAMPLES,
+                    n,
+                    Map.of(
+                        ComputeUnit.NFE,
+                        3.0 * n * sample.nfe(),
+                        ComputeUnit.VERIFIER_CALLS,
+                        2.0 * n)),
+                new Budget(
+                    ComputeUnit.VERIFIER_CALLS,
+                    n,
+                    Map.of(ComputeUnit.NFE, 2.0 * n * sample.nfe())))) {
+          kit(model.get()).budget(budget).run().balances().leavesNothing();
+        }
+      }
+    }
+  }
+
+  @Test
+  void refusesABudgetBelowOneSample() {
+    for (Supplier<GenerativeModel> model : supported()) {
+      assertThatThrownBy(() -> kit(model.get()).samples(0.99).run())
+          .isInstanceOf(EspalierException.class)
+          .hasMessageStartingWith("[BUDGET]");
+    }
+  }
+
+  @Test
+  void replaysIdentically() {
+    for (Supplier<GenerativeModel> model : supported()) {
+      SearchStrategy strategy = strategy();
+      String first = kit(strategy, model.get()).samples(9).run().fingerprint();
+      // Another search in between must leave no trace in the strategy.
+      kit(strategy, model.get()).samples(4).seed(7).prompt(Prompt.of("other", "a cube")).run();
+      assertThat(kit(strategy, model.get()).samples(9).run().fingerprint()).isEqualTo(first);
+      assertThat(kit(model.get()).samples(9).run().fingerprint()).isEqualTo(first);
+    }
+  }
+
+  @Test
+  void dependsOnTheSeed() {
+    Set<String> fingerprints = new HashSet<>();
+    for (int seed = 0; seed < 3; seed++) {
+      fingerprints.add(
+          kit(supported().get(0).get()).samples(4).seed(seed).run().fingerprint());
+    }
+    assertThat(fingerprints).as("searches with different seeds").hasSize(3);
+  }
+
+  @Test
+  void isTheSameWhateverTheBatchSize() {
+    for (Supplier<GenerativeModel> model : supported()) {
+      Set<String> fingerprints = new HashSet<>();
+      for (int batch : List.of(1, 3, 8, 64)) {
+        fingerprints.add(kit(model.get()).samples(9).batch(batch).run().fingerprint());
+      }
+      assertThat(fingerprints).hasSize(1);
+    }
+  }
+
+  @Test
+  void isThreadSafe() {
+    for (Supplier<GenerativeModel> model : supported()) {
+      SearchStrategy strategy = strategy();
+      String alone = kit(strategy, model.get()).samples(6).run().fingerprint();
+      List<CompletableFuture<String>> together = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        together.add(
+            CompletableFuture.supplyAsync(
+                () -> kit(strategy, model.get()).samples(6).run().fingerprint()));
+      }
+      together.forEach(result -> assertThat(result.join()).isEqualTo(alone));
+    }
+  }
+
+  @Test
+  void raisesItsIncumbentAndNeverLosesIt() {
+    for (Supplier<GenerativeModel> model : supported()) {
+      SearchRun run = kit(model.get()).samples(16).run().balances();
+      double best = Double.NEGATIVE_INFINITY;
+      for (TreeNode node : run.outcome().tree()) {
+        if (node.step() == model.get().card().horizon()
+            && node.verdicts().get(VerifierRole.SEARCH) instanceof Verdict.Scored scored) {
+          best = Math.max(best, scored.value());
+        }
+      }
+      List<IncumbentPoint> curve = run.outcome().curve();
+      assertThat(curve.get(curve.size() - 1).score()).isEqualTo(best);
+    }
+  }
+
+  @Test
+  void bearsVerdictsThatFail() {
+    TableVerifier fussy =
+        new TableVerifier(
+            image ->
+                image.at(0, 0, 0) % 3 == 0
+                    ? new Verdict.Failed("injected")
+                    : Verdict.scored(image.at(0, 0, 0)));
+    for (Supplier<GenerativeModel> model : supported()) {
+      for (int seed = 0; seed < 4; seed++) {
+        try {
+          kit(model.get())
+              .verifier(VerifierRole.SEARCH, fussy)
+              .samples(12)
+              .seed(seed)
+              .run()
+              .balances();
+        } catch (EspalierException e) {
+          // Only a search whose every verdict failed may end without an answer.
+          assertThat(e).hasMessageContaining("every verdict failed");
+        }
+      }
+    }
+    TableVerifier mute = new TableVerifier(image -> new Verdict.Failed("injected"));
+    assertThatThrownBy(
+            () ->
+                kit(supported().get(0).get()).verifier(VerifierRole.SEARCH, mute).samples(4).run())
+        .isInstanceOf(EspalierException.class)
+        .hasMessageContaining("every verdict failed");
+  }
+
+  @Test
+  void leaksNothingWhenTheModelFails() {
+    for (Supplier<GenerativeModel> model : supported()) {
+      int failures = 0;
+      for (int call = 1; call <= 24; call++) {
+        GenerativeModel made = model.get();
+        if (made instanceof ToyModel toy) {
+          SearchTestKit kit = kit(made).samples(9);
+          toy.failAt(call);
+          try {
+            kit.run();
+          } catch (EspalierException e) {
+            failures++;
+            assertThat(e).hasMessageStartingWith("[NATIVE]").hasMessageContaining("injected");
+          }
+          assertThat(toy.liveStates()).isZero();
+        }
+      }
+      assertThat(failures).as("injected failures that came through").isPositive();
+    }
+  }
+
+  @Test
+  void isRefusedWhereACapabilityIsMissing() {
+    StrategyCard card = strategy().card();
+    assertThat(card.id()).matches("[a-z][a-z0-9]*(-[a-z0-9]+)*");
+    assertThat(card.roles()).contains(VerifierRole.SEARCH);
+    for (Supplier<GenerativeModel> model : models()) {
+      Set<Capability> missing = new HashSet<>(card.requires());
+      missing.removeAll(model.get().card().capabilities());
+      if (!missing.isEmpty()) {
+        assertThatThrownBy(() -> kit(model.get()).samples(4).run())
+            .isInstanceOf(EspalierException.class)
+            .hasMessageStartingWith("[CAPABILITY]")
+            .hasMessageContaining(missing.iterator().next().toString());
+      }
+    }
+  }
+
+  /** Prompts on which strategies are compared. */
+  static List<Integer> promptCounts() {
+    return List.of(40);
+  }
+
+  @ParameterizedTest
+  @MethodSource("promptCounts")
+  void beatsRandomSearchAtEqualCompute(int prompts) {
+    double multiple = beatsRandomAt();
+    assumeThat(multiple).as("this strategy need not beat random search").isPositive();
+    int wins = 0;
+    int losses = 0;
+    for (int i = 0; i < prompts; i++) {
+      Prompt prompt = Prompt.of("planted-" + i, "a planted optimum");
+      GenerativeModel model = beatsRandomOn();
+      double ours = kit(model).prompt(prompt).samples(multiple).run().score();
+      double random =
+          SearchTestKit.strategy(new ReferenceRandomSearch(AutoInt.AUTO))
+              .model(beatsRandomOn())
+              .prompt(prompt)
+              .samples(multiple)
+              .run()
+              .score();
+      wins += ours > random ? 1 : 0;
+      losses += ours < random ? 1 : 0;
+    }
+    assertThat(signTest(wins, losses))
+        .as("one-sided sign test of %d wins and %d losses against random search", wins, losses)
+        .isLessThan(0.05);
+  }
+
+  /** Probability of so many wins or more if wins and losses were equally likely. */
+  static double signTest(int wins, int losses) {
+    int n = wins + losses;
+    double probability = 0;
+    double term = StrictMath.pow(0.5, n);
+    for (int k = 0; k <= n; k++) {
+      if (k >= wins) {
+        probability += term;
+      }
+      term = term * (n - k) / (k + 1);
+    }
+    return probability;
+  }
+}

@@ -1,0 +1,65 @@
+package org.espalier.testkit;
+
+import java.util.concurrent.atomic.AtomicLong;
+import org.espalier.spi.ModelState;
+import org.jspecify.annotations.Nullable;
+
+/** A state of a toy model: some numbers, and bytes counted as if they were native memory. */
+final class ToyState implements ModelState {
+  private final AtomicLong liveStates;
+  private final int step;
+  private final long bytes;
+  final @Nullable ToyState parent;
+  final double[] values;
+
+  /** Whether the model holds the evaluation of this state. */
+  boolean evaluated;
+
+  private boolean closed;
+
+  ToyState(
+      AtomicLong liveStates, int step, long bytes, @Nullable ToyState parent, double[] values) {
+    this.liveStates = liveStates;
+    this.step = step;
+    this.bytes = bytes;
+    this.parent = parent;
+    this.values = values;
+    liveStates.incrementAndGet();
+  }
+
+  @Override
+  public int step() {
+    return step;
+  }
+
+  @Override
+  public boolean dependsOnParent() {
+    return parent != null;
+  }
+
+  @Override
+  public long nativeBytes() {
+    return bytes;
+  }
+
+  /** This state, if it and all that it reads are open. */
+  ToyState open() {
+    ToyState state = this;
+    while (state != null) {
+      if (state.closed) {
+        throw new IllegalStateException("use after close of a state at step " + state.step);
+      }
+      state = state.parent;
+    }
+    return this;
+  }
+
+  @Override
+  public void close() {
+    if (closed) {
+      throw new IllegalStateException("second close of a state at step " + step);
+    }
+    closed = true;
+    liveStates.decrementAndGet();
+  }
+}
