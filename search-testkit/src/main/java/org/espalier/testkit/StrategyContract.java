@@ -150,8 +150,7 @@ public abstract class StrategyContract {
   void dependsOnTheSeed() {
     Set<String> fingerprints = new HashSet<>();
     for (int seed = 0; seed < 3; seed++) {
-      fingerprints.add(
-          kit(supported().get(0).get()).samples(4).seed(seed).run().fingerprint());
+      fingerprints.add(kit(supported().get(0).get()).samples(4).seed(seed).run().fingerprint());
     }
     assertThat(fingerprints).as("searches with different seeds").hasSize(3);
   }

@@ -61,7 +61,8 @@ class CheatingStrategyTest {
 
   private static void assertCaught(
       String code, String message, Function<SearchContext, Candidate> search) {
-    assertThatThrownBy(() -> SearchTestKit.strategy(cheat(search)).samples(6).trajectories(20_000).run())
+    assertThatThrownBy(
+            () -> SearchTestKit.strategy(cheat(search)).samples(6).trajectories(20_000).run())
         .isInstanceOf(EspalierException.class)
         .hasMessageStartingWith("[" + code + "]")
         .hasMessageContaining(message);
@@ -86,9 +87,10 @@ class CheatingStrategyTest {
         "not a complete sample",
         context -> {
           sample(context, 0);
-          Expansion expansion =
-              new Expansion(roots(context, 1).get(0), List.of(Draw.follow()));
-          return context.verify(VerifierRole.SEARCH, context.expand(List.of(expansion)).get(0)).get(0);
+          Expansion expansion = new Expansion(roots(context, 1).get(0), List.of(Draw.follow()));
+          return context
+              .verify(VerifierRole.SEARCH, context.expand(List.of(expansion)).get(0))
+              .get(0);
         });
   }
 
@@ -288,9 +290,7 @@ class CheatingStrategyTest {
               .verify(
                   VerifierRole.SEARCH,
                   context.complete(
-                      context.rewind(
-                          List.of(
-                              new Rewind(end, 3, Draw.fresh(context.stream("x")))))))
+                      context.rewind(List.of(new Rewind(end, 3, Draw.fresh(context.stream("x")))))))
               .get(0);
         });
     assertThat(new ToyScaleModel().card().capabilities()).doesNotContain(Capability.REWIND);
@@ -356,9 +356,7 @@ class CheatingStrategyTest {
         cheat(
             context -> {
               Trajectory root = context.begin(List.of(Draw.fresh(DrawKey.root(99)))).get(0);
-              return context
-                  .verify(VerifierRole.SEARCH, context.complete(List.of(root)))
-                  .get(0);
+              return context.verify(VerifierRole.SEARCH, context.complete(List.of(root))).get(0);
             });
     assertContractFails(miner, contract -> contract::dependsOnTheSeed);
   }
