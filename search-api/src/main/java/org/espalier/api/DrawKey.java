@@ -45,6 +45,11 @@ public record DrawKey(long high, long low) {
         ByteBuffer.allocate(25).put((byte) 'i').putLong(high).putLong(low).putLong(index));
   }
 
+  /** A uniform number in [0, 1), a function of this key alone: for decisions of a strategy. */
+  public double uniform() {
+    return (high >>> 11) * 0x1p-53;
+  }
+
   private static DrawKey derive(ByteBuffer input) {
     try {
       ByteBuffer digest =

@@ -829,8 +829,12 @@ final class DefaultSearchContext implements SearchContext {
   }
 
   private Cost cheaper(Cost a, Cost b) {
+    // Compared in every unit: a tie in the budget's own must not hold back more of a capped one.
+    if (b.within(a)) {
+      return b;
+    }
     ComputeUnit unit = request.budget().unit();
-    return unit.of(b) <= unit.of(a) ? b : a;
+    return a.within(b) || unit.of(a) <= unit.of(b) ? a : b;
   }
 
   private void consider(Node node) {

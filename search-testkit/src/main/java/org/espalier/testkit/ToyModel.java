@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.IntPredicate;
 import org.espalier.api.Capability;
@@ -158,7 +159,6 @@ public abstract sealed class ToyModel implements GenerativeModel
             made.add(child);
           }
           result.add(children);
-          return children.get(0);
         },
         made);
     return result;
@@ -253,22 +253,16 @@ public abstract sealed class ToyModel implements GenerativeModel
   private <T> List<ModelState> allOrNothing(List<T> batch, Function<T, ModelState> make) {
     List<ModelState> made = new ArrayList<>();
     allOrNothing(
-        batch,
-        row -> {
-          ModelState state = make.apply(row);
-          made.add(state);
-          return state;
-        },
-        made);
+        batch, row -> made.add(make.apply(row)), made);
     return made;
   }
 
   private <T> void allOrNothing(
-      List<T> batch, Function<T, ModelState> make, List<ModelState> made) {
+      List<T> batch, Consumer<T> make, List<ModelState> made) {
     countCall();
     try {
       for (int i = 0; i < batch.size(); i++) {
-        make.apply(batch.get(i));
+        make.accept(batch.get(i));
         if (calls == failAt && i >= batch.size() / 2) {
           throw new IllegalStateException("injected failure in call " + calls);
         }

@@ -10,7 +10,6 @@ import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
 import org.espalier.api.StrategyCard;
 import org.espalier.api.VerifierRole;
-import org.espalier.compute.Cost;
 
 /**
  * Draws independent samples and answers with the best by the search verifier. Sample i is {@code
@@ -39,7 +38,7 @@ final class IndependentSamples implements SearchStrategy {
     int wanted = count.value().orElse(Integer.MAX_VALUE);
     int drawn = 0;
     while (drawn < wanted) {
-      int chunk = affordable(context, Math.min(CHUNK, wanted - drawn));
+      int chunk = Checks.affordable(context, context.quotes().sample(), Math.min(CHUNK, wanted - drawn));
       if (chunk == 0) {
         if (count.isAuto()) {
           break;
@@ -56,14 +55,5 @@ final class IndependentSamples implements SearchStrategy {
       drawn += chunk;
     }
     return context.answer();
-  }
-
-  private static int affordable(SearchContext context, int most) {
-    Cost sample = context.quotes().sample();
-    int count = most;
-    while (count > 0 && !context.budget().affords(sample.times(count))) {
-      count--;
-    }
-    return count;
   }
 }
