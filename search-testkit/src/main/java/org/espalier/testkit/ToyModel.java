@@ -252,13 +252,11 @@ public abstract sealed class ToyModel implements GenerativeModel
 
   private <T> List<ModelState> allOrNothing(List<T> batch, Function<T, ModelState> make) {
     List<ModelState> made = new ArrayList<>();
-    allOrNothing(
-        batch, row -> made.add(make.apply(row)), made);
+    allOrNothing(batch, row -> made.add(make.apply(row)), made);
     return made;
   }
 
-  private <T> void allOrNothing(
-      List<T> batch, Consumer<T> make, List<ModelState> made) {
+  private <T> void allOrNothing(List<T> batch, Consumer<T> make, List<ModelState> made) {
     countCall();
     try {
       for (int i = 0; i < batch.size(); i++) {

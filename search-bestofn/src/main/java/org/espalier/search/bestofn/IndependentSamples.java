@@ -38,7 +38,8 @@ final class IndependentSamples implements SearchStrategy {
     int wanted = count.value().orElse(Integer.MAX_VALUE);
     int drawn = 0;
     while (drawn < wanted) {
-      int chunk = Checks.affordable(context, context.quotes().sample(), Math.min(CHUNK, wanted - drawn));
+      int chunk =
+          Checks.affordable(context, context.quotes().sample(), Math.min(CHUNK, wanted - drawn));
       if (chunk == 0) {
         if (count.isAuto()) {
           break;

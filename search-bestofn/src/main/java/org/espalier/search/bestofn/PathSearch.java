@@ -47,7 +47,8 @@ final class PathSearch implements SearchStrategy {
 
   @Override
   public Candidate search(SearchContext context) {
-    int forks = config.forks().isAuto() ? affordableForks(context) : config.forks().value().orElse(1);
+    int forks =
+        config.forks().isAuto() ? affordableForks(context) : config.forks().value().orElse(1);
     List<Draw> draws = new ArrayList<>();
     for (int i = 0; i < config.paths(); i++) {
       draws.add(Draw.fresh(context.stream("sample").child(i)));
@@ -77,8 +78,7 @@ final class PathSearch implements SearchStrategy {
     return context.answer();
   }
 
-  private static List<Trajectory> follow(
-      SearchContext context, List<Trajectory> from, int until) {
+  private static List<Trajectory> follow(SearchContext context, List<Trajectory> from, int until) {
     List<Trajectory> front = from;
     while (front.get(0).step() < until) {
       List<Expansion> expansions = new ArrayList<>();

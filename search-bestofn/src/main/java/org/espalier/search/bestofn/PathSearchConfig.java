@@ -18,9 +18,7 @@ public record PathSearchConfig(
   public PathSearchConfig {
     paths = Checks.atLeast(1, paths == null ? 2 : paths, "number of paths", "paths");
     forks =
-        forks == null
-            ? AutoInt.AUTO
-            : forks.requirePositive("number of forks", "strategy.forks");
+        forks == null ? AutoInt.AUTO : forks.requirePositive("number of forks", "strategy.forks");
     start = Checks.inside(0, 1, start == null ? 0.4 : start, "start", "start");
     back = Checks.atLeast(1, back == null ? 1 : back, "steps of noise added", "back");
     forward = forward == null ? Math.max(3, back + 1) : forward;

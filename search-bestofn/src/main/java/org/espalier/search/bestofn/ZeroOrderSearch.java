@@ -44,8 +44,7 @@ final class ZeroOrderSearch implements SearchStrategy {
     int iterations = config.iterations().value().orElse(Integer.MAX_VALUE);
     for (int iteration = 0; iteration < iterations; iteration++) {
       context.retainOnly(List.of());
-      int neighbours =
-          Checks.affordable(context, context.quotes().sample(), config.neighbours());
+      int neighbours = Checks.affordable(context, context.quotes().sample(), config.neighbours());
       if (neighbours == 0) {
         if (config.iterations().isAuto()) {
           break;

@@ -13,8 +13,7 @@ import org.junit.jupiter.api.Test;
 class ZeroOrderSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new ZeroOrderSearchProvider()
-        .create(new ZeroOrderSearchConfig(4, 0.4, AutoInt.AUTO));
+    return new ZeroOrderSearchProvider().create(new ZeroOrderSearchConfig(4, 0.4, AutoInt.AUTO));
   }
 
   @Override
