@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
@@ -164,8 +165,9 @@ class CheatingStrategyTest {
                 }))
         .samples(8)
         .run();
-    assertThatThrownBy(() -> roots(kept.get(), 1)).hasMessageContaining("has ended");
-    assertThatThrownBy(() -> kept.get().retainOnly(List.of())).hasMessageContaining("has ended");
+    SearchContext context = Objects.requireNonNull(kept.get());
+    assertThatThrownBy(() -> roots(context, 1)).hasMessageContaining("has ended");
+    assertThatThrownBy(() -> context.retainOnly(List.of())).hasMessageContaining("has ended");
   }
 
   @Test
