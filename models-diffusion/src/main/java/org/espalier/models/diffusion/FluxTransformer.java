@@ -59,7 +59,8 @@ final class FluxTransformer implements AutoCloseable {
     // Text tokens lie at the origin; image tokens at (0, row, column).
     float[] positions = new float[(textTokens + rows * columns) * 3];
     for (int i = 0; i < rows * columns; i++) {
-      positions[(textTokens + i) * 3 + 1] = i / columns;
+      int row = i / columns;
+      positions[(textTokens + i) * 3 + 1] = row;
       positions[(textTokens + i) * 3 + 2] = i % columns;
     }
     try (TorchTensor at = TorchTensor.of(device, positions, textTokens + rows * columns, 3)) {
@@ -109,6 +110,7 @@ final class FluxTransformer implements AutoCloseable {
    * @param time from 1 (noise) to 0
    * @param text its conditioning
    */
+  @SuppressWarnings("ArrayRecordComponent") // made for one call, never compared
   record Row(float[] latent, float time, Text text) {}
 
   /** Numbers in a packed latent. */

@@ -7,9 +7,11 @@ import java.nio.file.Path;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.Tokens;
+import org.jspecify.annotations.NullUnmarked;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+@NullUnmarked
 class ClipTokenizerFilesTest {
   @TempDir Path directory;
 

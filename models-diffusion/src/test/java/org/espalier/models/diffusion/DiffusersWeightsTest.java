@@ -21,9 +21,11 @@ import org.espalier.spi.Noise;
 import org.espalier.spi.Root;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
+import org.jspecify.annotations.NullUnmarked;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+@NullUnmarked
 class DiffusersWeightsTest {
   @TempDir Path directory;
 

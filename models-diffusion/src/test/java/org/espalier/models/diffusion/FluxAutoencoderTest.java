@@ -16,9 +16,11 @@ import org.espalier.models.diffusion.TinyFlux.Array;
 import org.espalier.spi.RgbImage;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
+import org.jspecify.annotations.NullUnmarked;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
+@NullUnmarked
 class FluxAutoencoderTest {
   @TempDir Path directory;
 

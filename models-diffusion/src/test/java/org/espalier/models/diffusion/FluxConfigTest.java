@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.espalier.api.EspalierException;
+import org.jspecify.annotations.NullUnmarked;
 import org.junit.jupiter.api.Test;
 
+@NullUnmarked
 class FluxConfigTest {
   private static FluxConfig config(String variant, Double guidance, Double trueCfg, Integer width) {
     return new FluxConfig(

@@ -20,12 +20,14 @@ import org.espalier.spi.Root;
 import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
 import org.espalier.torch.TorchTensor;
+import org.jspecify.annotations.NullUnmarked;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The model adapter, on a complete model of toy size. */
+@NullUnmarked
 class FluxModelTest {
   @TempDir static Path directory;
   private static GenerativeModel ode;

@@ -14,12 +14,14 @@ import org.espalier.models.diffusion.TinyFlux.Array;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelProvider;
 import org.espalier.torch.TorchTensor;
+import org.jspecify.annotations.NullUnmarked;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What is refused, and that it is refused before weights are loaded. */
+@NullUnmarked
 class FluxProviderTest {
   @TempDir Path directory;
   private long bytesBefore;

@@ -20,11 +20,13 @@ import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TensorInfo;
+import org.jspecify.annotations.NullUnmarked;
 
 /**
  * Complete model directories of toy size: the transformer and autoencoder of the parity case, and
  * text encoders with random weights.
  */
+@NullUnmarked
 final class TinyFlux {
   static final int TEXT_TOKENS = 6;
   static final int T5_WIDTH = 48;
@@ -34,6 +36,7 @@ final class TinyFlux {
   private TinyFlux() {}
 
   /** A tensor. */
+  @SuppressWarnings("ArrayRecordComponent")
   record Array(List<Long> shape, float[] values) {
     static Array of(float[] values, long... shape) {
       return new Array(Arrays.stream(shape).boxed().toList(), values);
