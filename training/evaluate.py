@@ -108,7 +108,7 @@ def decode_batches(decoder, z):
 
 
 class VarSampler:
-    grid = [(c, t) for c in (1.0, 2.0, 3.0, 4.0, 6.0, 8.0) for t in (0.5, 0.7, 0.85, 1.0)]
+    grid = [(c, t) for c in (4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 13.0) for t in (0.6, 0.75, 0.85, 0.95, 1.1, 1.25)]  # below 4 is worse
     names = ("cfg", "tau")
 
     def __init__(self):
@@ -239,7 +239,7 @@ def verifiers(part):
     tok, ae = tokenizer(), autoencoder()
     sets = {"clean": img}
     with torch.no_grad(), amp():
-        code = torch.cat([nets.quantize(tok.encoder(channels_last(pixels(x))).float())[2] for x in img.split(512)])
+        code = torch.cat([nets.quantize(tok.encode(channels_last(pixels(x))))[2] for x in img.split(512)])
         z = torch.cat([ae.encoder(channels_last(pixels(x))).float().chunk(2, 1)[0] for x in img.split(512)])
     sets["tokenizer"], sets["autoencoder"] = decode_batches(tok.decoder, code), decode_batches(ae.decoder, z)
     sets["augmented"] = to_u8(world.augment(pixels(img)))
@@ -295,7 +295,7 @@ def compute(part):
         if os.path.exists(f"{ARGS.out}/{job}.pt"):
             t = torch.load(f"{ARGS.out}/{job}.pt")["extra"]
             if "batch" in t:
-                t["flops"] = int(t["steps"] * t["batch"] * extra.get("training_flops_per_image", 3 * f))
+                t["flops"] = int((t["steps"] + t.get("warm_start_steps", 0)) * t["batch"] * extra.get("training_flops_per_image", 3 * f))
             r["training"] = t
         results[job] = r
         log(part, job, r)

@@ -108,7 +108,7 @@ def result(part):
 
 def training(model, job):
     done = result("compute").get(job, {}).get("training", {})
-    return {k: (done | model.extra).get(k) for k in ("flops", "steps", "batch", "seconds", "gpu")}
+    return {k: (done | model.extra).get(k) for k in ("flops", "steps", "warm_start_steps", "batch", "seconds", "gpu")}
 
 
 LICENCE = "Apache-2.0"

@@ -619,7 +619,7 @@ class ConvDecoder(nn.Module):
 
 
 # ---------------------------------------------------------------------------------------------- Infinity: tokenizer
-VAE_CONFIG = {"ch": 48, "ch_mult": [1, 1, 2], "num_res_blocks": 1, "z_channels": BITS, "stride": 4}
+VAE_CONFIG = {"ch": 48, "ch_mult": [1, 1, 2], "num_res_blocks": 1, "z_channels": BITS, "stride": 4, "encoder_output": "tanh"}
 
 
 def upsample(x, n):
@@ -661,9 +661,13 @@ class Tokenizer(nn.Module):
         self.encoder = ConvEncoder(kit, c["ch"], c["ch_mult"], c["num_res_blocks"], c["z_channels"], False)
         self.decoder = ConvDecoder(kit, c["ch"], c["ch_mult"], c["num_res_blocks"], c["z_channels"], False)
 
+    def encode(self, img):
+        """-> what is quantised. Bounded, because an unbounded latent runs away from the codes under the straight-through gradient."""
+        return torch.tanh(self.encoder(img).float())
+
     def forward(self, img):
         """Training pass -> (reconstruction, commitment loss, balance loss). A tenth of the images is decoded from its coarse scales only."""
-        z = self.encoder(img).float()
+        z = self.encode(img)
         with torch.no_grad():
             some = torch.rand(len(z), device=z.device) < 0.1
             cut = torch.where(some, torch.randint(2, len(SCALES), (len(z),), device=z.device), len(SCALES))

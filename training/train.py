@@ -13,6 +13,7 @@ import os
 import time
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 
 import nets
@@ -58,6 +59,7 @@ class Optimiser:
     def __init__(self, model, lr, decay, muon):
         self.lr, self.decay = lr, decay
         named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        self.params = [p for _, p in named]
         use = [(n, p) for n, p in named if muon and p.ndim == 2 and min(p.shape) >= 32 and not any(w in n for w in NOT_MUON)]
         chosen = {n for n, _ in use}
         rest = [(n, p) for n, p in named if n not in chosen]
@@ -110,24 +112,50 @@ def load(job, model, wait=900):
     return model.to(DEV).eval().requires_grad_(False)
 
 
+def warm_start(job, model):
+    """Starts from DIR/init-JOB.pt where there is one; returns the number of steps behind it."""
+    path = f"{ARGS.out}/init-{job}.pt"
+    if not os.path.exists(path):
+        return 0
+    saved = torch.load(path, map_location="cpu")
+    model.load_state_dict(saved["state"])
+    log(job, "starts from", path, saved["extra"])
+    return saved["extra"]["steps"]
+
+
+def average_over_gpus(params, share):
+    """Averages the gradients and the elapsed share of the time (so that all processes use one learning rate and stop together)."""
+    params = [p for p in params if p.grad is not None]
+    flat = torch.cat([p.grad.flatten() for p in params] + [torch.full((1,), share, device=DEV)])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    parts = flat[:-1].split([p.numel() for p in params])
+    torch._foreach_copy_([p.grad for p in params], [v.view_as(p) for v, p in zip(parts, params)])
+    return float(flat[-1])
+
+
 def fit(job, model, loss_of, lr, batch, decay=0.02, muon=False, warmup=200, cooldown=0.45, ema=0.999, finish=None):
     """Trains until ARGS.end. ``loss_of(step)`` -> (loss, dict of tensors to print); ``finish(model)`` -> more
     numbers to keep with the averaged weights."""
+    parallel = dist.is_initialized()
+    first = not parallel or dist.get_rank() == 0
+    warm_steps = getattr(model, "warm_steps", 0)
+    if parallel:
+        for p in model.parameters():
+            dist.broadcast(p.data, 0)
     optimiser, average = Optimiser(model, lr, decay, muon), copy.deepcopy(model).requires_grad_(False)
     live, kept = [p.data for p in model.parameters()], [p.data for p in average.parameters()]
     step, begin, last_log, last_step, last_save = 0, None, time.time(), 0, time.time()
     every = sized(500, 20)
     while True:
-        if begin is not None:
-            share = (time.time() - begin) / max(ARGS.end - begin, 1e-3)
-            if share >= 1 or (ARGS.smoke and step >= 25):
-                break
-            factor = min(1.0, (step + 1) / warmup) * min(1.0, max(0.0, (1 - share) / cooldown))
-        else:
-            factor = 1 / warmup
+        share = 0.0 if begin is None else (time.time() - begin) / max(ARGS.end - begin, 1e-3)
         loss, info = loss_of(step)
         loss.backward()
-        optimiser.step(factor)
+        if parallel:
+            share = average_over_gpus(optimiser.params, share)
+        if share >= 1 or (ARGS.smoke and step >= 25):
+            break
+        optimiser.step(min(1.0, (step + 1) / warmup) * min(1.0, max(0.0, (1 - share) / cooldown)))
         optimiser.zero()
         torch._foreach_lerp_(kept, live, 1 - min(ema, (1 + step) / (10 + step)))
         if step == 0:
@@ -137,7 +165,7 @@ def fit(job, model, loss_of, lr, batch, decay=0.02, muon=False, warmup=200, cool
         step += 1
         if step % 20 == 0:
             torch.cuda.synchronize()
-        if step % every == 0:
+        if step % every == 0 and first:
             rate = (step - last_step) / (time.time() - last_log)
             log(job, f"step {step} {rate:.1f}/s loss {float(loss):.4f}", {k: round(float(v), 4) for k, v in info.items()})
             last_log, last_step = time.time(), step
@@ -147,7 +175,10 @@ def fit(job, model, loss_of, lr, batch, decay=0.02, muon=False, warmup=200, cool
                 save(job, average, extra={"steps": step})
                 last_save = time.time()
     seconds = time.time() - begin
-    extra = {"steps": step, "batch": batch, "seconds": round(seconds, 1), "parameters": nets.count_parameters(model), "gpu": torch.cuda.get_device_name()}
+    if not first:
+        return
+    batch *= dist.get_world_size() if parallel else 1
+    extra = {"steps": step, "warm_start_steps": warm_steps, "batch": batch, "seconds": round(seconds, 1), "parameters": nets.count_parameters(model), "gpu": torch.cuda.get_device_name()}
     if finish is not None:
         extra |= finish(average.eval())
     save(job, average, True, extra)
@@ -204,6 +235,7 @@ def reconstruction_loss(rec, img, rows):
 def tokenizer(job):
     pool = render_pool(specs(), sized(400_000, 4096))
     model = nets.Tokenizer().to(DEV).to(memory_format=torch.channels_last)
+    model.warm_steps = warm_start(job, model)
     net, batch = torch.compile(model, dynamic=False), sized(256, 32)
 
     def loss_of(step):
@@ -262,12 +294,13 @@ def var(job):
     captions = specs()
     pool = render_pool(captions, sized(800_000, 4096))
     model = nets.InfinityWithText().to(DEV)
+    model.warm_steps = warm_start(job, model)
     net, batch = torch.compile(model, dynamic=False), sized(512, 32)
     compile_early(net, torch.ones(batch, nets.TEXT_LENGTH, dtype=torch.long, device=DEV), torch.ones(batch, nets.TEXT_LENGTH, dtype=torch.bool, device=DEV),
                   torch.zeros(batch, dtype=torch.bool, device=DEV), torch.zeros(batch, nets.STARTS[-1] - 1, nets.BITS, device=DEV))
     log(job, "compiled")
     tok = load("tokenizer", nets.Tokenizer()).to(memory_format=torch.channels_last)
-    latents, caption = encode_pool(pool, tok.encoder), pool["caption"].long()
+    latents, caption = encode_pool(pool, tok.encode), pool["caption"].long()
     del pool
     words = captions["words"].long()
     weight = torch.cat([torch.full((s * s,), 1.0 / s) for s in nets.SCALES]).to(DEV)
@@ -297,6 +330,7 @@ def flux(job, batch, lr):
     captions = specs()
     pool = render_pool(captions, sized(800_000, 4096))
     model = nets.FluxWithText(job).to(DEV)
+    model.warm_steps = warm_start(job, model)
     net, batch = torch.compile(model, dynamic=False), sized(batch, 32)
     compile_early(net, torch.zeros(batch, 64, 4 * nets.FLUX_AE_CONFIG["z_channels"], device=DEV), torch.zeros(batch, world.MAX_WORDS, dtype=torch.long, device=DEV),
                   torch.zeros(batch, device=DEV))
@@ -418,8 +452,7 @@ def reward(job):
         for a in range(int(begin * n), int(end * n), 512):
             x = channels_last(pixels(pool["image"][a:min(a + 512, int(end * n))]))
             with amp():
-                z = m.encoder(x)
-                rec = m.decoder(nets.quantize(z.float())[2] if name == "tokenizer" else z.chunk(2, 1)[0])
+                rec = m.decoder(nets.quantize(m.encode(x))[2] if name == "tokenizer" else m.encoder(x).chunk(2, 1)[0])
             pool["image"][a:a + len(x)] = ((rec.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         log(job, "reconstructions by", name)
 
@@ -477,5 +510,11 @@ if __name__ == "__main__":
     parser.add_argument("--out", default="checkpoints")
     parser.add_argument("--smoke", action="store_true", help="25 steps on little data")
     parser.parse_args(namespace=ARGS)
-    torch.manual_seed(1000 + list(JOBS).index(ARGS.job))
+    rank = int(os.environ.get("RANK", 0))
+    torch.manual_seed(1000 + list(JOBS).index(ARGS.job) + 100 * rank)
+    if "RANK" in os.environ:  # started by torch.distributed.run: one process a GPU, gradients averaged
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl")
     JOBS[ARGS.job](ARGS.job)
+    if dist.is_initialized():
+        dist.destroy_process_group()
