@@ -66,14 +66,12 @@ record ClipArchitecture(
     return side * side + 1;
   }
 
-  /** The image side alone: what the aesthetic predictor needs. */
-  static WeightSpec.Builder expectImageSide(
-      WeightSource source, Tower vision, int patch, int tokens, int projection) {
+  private WeightSpec.Builder expectImageSide(WeightSource source) {
     WeightSpec.Builder spec = WeightSpec.builder();
     String e = "vision_model.embeddings.";
     spec.key(e + "class_embedding", vision.width())
         .key(e + "patch_embedding.weight", vision.width(), 3, patch, patch)
-        .key(e + "position_embedding.weight", tokens, vision.width())
+        .key(e + "position_embedding.weight", imageTokens(), vision.width())
         .norm("vision_model.pre_layrnorm", vision.width())
         .norm("vision_model.post_layernorm", vision.width());
     vision.expect(spec, source, VISION);
@@ -81,9 +79,16 @@ record ClipArchitecture(
     return spec.ignore("(text|vision)_model\\.embeddings\\.position_ids");
   }
 
+  /** The keys of the image side; those of the text side may be there. */
+  WeightSpec imageSideSpec(WeightSource source) {
+    return expectImageSide(source)
+        .ignore("text_model\\..*", "text_projection\\..*", "logit_scale")
+        .build();
+  }
+
   WeightSpec spec(WeightSource source) {
     WeightSpec.Builder spec =
-        expectImageSide(source, vision, patch, imageTokens(), projection)
+        expectImageSide(source)
             .key("text_model.embeddings.token_embedding.weight", vocabulary, text.width())
             .key("text_model.embeddings.position_embedding.weight", positions, text.width())
             .norm("text_model.final_layer_norm", text.width())

@@ -1,12 +1,14 @@
 package org.espalier.verifiers;
 
 import ai.djl.Device;
+import java.util.Arrays;
 import java.util.List;
 import org.espalier.torch.DType;
 import org.espalier.torch.Tokens;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightSpec;
 
 /** CLIP's two towers over the weights of a Hugging Face {@code CLIPModel}. */
 final class ClipNetwork implements AutoCloseable {
@@ -17,6 +19,17 @@ final class ClipNetwork implements AutoCloseable {
   }
 
   static ClipNetwork load(ClipArchitecture architecture, WeightSource source, Device device) {
+    return load(architecture, source, architecture.spec(source), device);
+  }
+
+  /** Without the text tower, which then cannot be called. */
+  static ClipNetwork loadImageSide(
+      ClipArchitecture architecture, WeightSource source, Device device) {
+    return load(architecture, source, architecture.imageSideSpec(source), device);
+  }
+
+  private static ClipNetwork load(
+      ClipArchitecture architecture, WeightSource source, WeightSpec spec, Device device) {
     TorchProgram.Builder builder =
         TorchProgram.builder("Clip")
             .text(ClipNetwork.class, "transformer.py")
@@ -24,7 +37,7 @@ final class ClipNetwork implements AutoCloseable {
             .device(device)
             .dtype(DType.F32);
     architecture.attributes(builder);
-    return new ClipNetwork(builder.load(source, architecture.spec(source)));
+    return new ClipNetwork(builder.load(source, spec));
   }
 
   /**
@@ -72,8 +85,8 @@ final class ClipNetwork implements AutoCloseable {
    */
   float[] embedText(Tokens text) {
     long[] ones = new long[text.length()];
-    java.util.Arrays.fill(ones, 1);
-    return embedTexts(java.util.Arrays.copyOf(text.ids(), text.length()), ones, 1).unit;
+    Arrays.fill(ones, 1);
+    return embedTexts(Arrays.copyOf(text.ids(), text.length()), ones, 1).unit;
   }
 
   /**

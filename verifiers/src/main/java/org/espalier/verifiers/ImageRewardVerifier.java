@@ -2,6 +2,7 @@ package org.espalier.verifiers;
 
 import ai.djl.Device;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -85,7 +86,7 @@ final class ImageRewardVerifier extends NetworkVerifier<float[]> {
       System.arraycopy(batch.get(i).image(), 0, pixels, i * area, area);
       Tokens text = batch.get(i).text();
       System.arraycopy(text.ids(), 0, ids, i * length, text.length());
-      java.util.Arrays.fill(mask, i * length, i * length + text.length(), 1);
+      Arrays.fill(mask, i * length, i * length + text.length(), 1);
     }
     float[][] rewards = network.score(pixels, architecture.imageSize(), ids, mask, n);
     List<Verdict> verdicts = new ArrayList<>();
