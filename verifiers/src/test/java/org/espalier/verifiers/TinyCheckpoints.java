@@ -87,6 +87,30 @@ final class TinyCheckpoints {
     return directory;
   }
 
+  static Path llava(Path directory) {
+    ParityCase parity = parity("llava-onevision-tiny-a");
+    try (SafetensorsFile golden = parity.golden()) {
+      String config = metadata(golden, "config");
+      JsonNode json = ModelJson.parse(config);
+      write(directory, "config.json", config);
+      copy(parity, "weights", directory.resolve("model.safetensors"));
+      write(
+          directory,
+          "tokenizer.json",
+          tokenizer(
+              json.get("text_config").get("vocab_size").asInt(),
+              Map.of(
+                  "<image>", json.get("image_token_index").asInt(),
+                  "<|im_start|>", 120,
+                  "<|im_end|>", 121,
+                  "Yes", 100,
+                  "No", 101),
+              "",
+              ""));
+    }
+    return directory;
+  }
+
   /**
    * A word-level tokenizer.
    *

@@ -1,0 +1,79 @@
+package org.espalier.verifiers;
+
+import ai.djl.Device;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Path;
+import java.util.List;
+import org.espalier.api.EspalierException;
+import org.espalier.spi.LoadContext;
+import org.espalier.spi.Verifier;
+import org.espalier.spi.VerifierProvider;
+import org.espalier.torch.TextTokenizer;
+import org.espalier.torch.TorchEngine;
+import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightsLocation;
+
+/**
+ * LLaVA-OneVision (Li et al. 2024, <a href="https://arxiv.org/abs/2408.03326">arXiv:2408.03326</a>)
+ * asked whether the image shows the prompt: the value is P(yes) / (P(yes) + P(no)), as in <a
+ * href="https://arxiv.org/abs/2404.01291">VQAScore</a>. Checkpoints in the layouts of the hub and
+ * of transformers 5.
+ */
+public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevisionConfig> {
+  @Override
+  public String id() {
+    return "llava-onevision";
+  }
+
+  @Override
+  public Class<LlavaOnevisionConfig> configType() {
+    return LlavaOnevisionConfig.class;
+  }
+
+  @Override
+  public Verifier load(LlavaOnevisionConfig config, LoadContext context) {
+    Path directory = WeightsLocation.resolve(id(), config.weights(), context);
+    JsonNode json =
+        ModelJson.require(directory.resolve("config.json"), "configuration of LLaVA-OneVision");
+    try (WeightSource file = WeightSource.open(directory);
+        WeightSource source = file.renamed(LlavaArchitecture::canonical)) {
+      LlavaArchitecture architecture = LlavaArchitecture.of(json, source);
+      ImageTransform transform =
+          ImageTransform.read(
+              directory.resolve("preprocessor_config.json"),
+              new ImageTransform(
+                  new ImageTransform.Resize.Exact(
+                      architecture.imageSize(), architecture.imageSize()),
+                  Resampling.BICUBIC,
+                  List.of(),
+                  ImageTransform.CropRounding.DOWN,
+                  1 / 255.0,
+                  List.of(0.5, 0.5, 0.5),
+                  List.of(0.5, 0.5, 0.5)));
+      ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
+      Device device = TorchEngine.device(context.device());
+      TextTokenizer tokenizer =
+          TextTokenizer.open(directory.resolve("tokenizer.json"), architecture.positions());
+      try {
+        LlavaPrompts prompts = new LlavaPrompts(config, tokenizer, architecture.imageToken());
+        if (prompts.read("a cat").truncated()) {
+          throw EspalierException.config(
+              "The question does not fit into the model's " + architecture.positions() + " tokens.",
+              "Maybe use a shorter question.");
+        }
+        return new LlavaOnevisionVerifier(
+            LlavaNetwork.load(architecture, source, device),
+            architecture,
+            transform,
+            prompts,
+            tokenizer,
+            device,
+            source.sha256(),
+            json.path("licence").asText("not stated (llava-hf's checkpoints: Apache-2.0)"));
+      } catch (RuntimeException e) {
+        tokenizer.close();
+        throw e;
+      }
+    }
+  }
+}
