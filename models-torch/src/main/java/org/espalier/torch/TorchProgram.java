@@ -260,7 +260,9 @@ public final class TorchProgram implements AutoCloseable {
   }
 
   private static TorchTensor tensor(PtNDArray array) {
-    return new TorchTensor(array, array.getDataType().getNumOfBytes());
+    // DJL knows no bfloat16: it calls it unknown, of no bytes.
+    int bytes = array.getDataType().getNumOfBytes();
+    return new TorchTensor(array, bytes == 0 ? DType.BF16.bytes() : bytes);
   }
 
   /** Where it computes. */

@@ -49,6 +49,13 @@ public final class WeightSpec {
     return expected.keySet();
   }
 
+  /** The expected shapes by key, in the order in which they were named. */
+  public Map<String, List<Long>> shapes() {
+    Map<String, List<Long>> shapes = new LinkedHashMap<>();
+    expected.forEach((name, entry) -> shapes.put(name, entry.shape));
+    return shapes;
+  }
+
   /** Number of parameters: elements over all expected keys. */
   public long parameters() {
     return expected.values().stream()

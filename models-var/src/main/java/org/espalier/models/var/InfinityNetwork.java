@@ -136,11 +136,11 @@ final class InfinityNetwork implements AutoCloseable {
   /**
    * Computes what all scales of a prompt share.
    *
-   * @param text (tokens, text channels)
+   * @param text (1, tokens, text channels)
    * @param guided whether an unconditional row goes along
    */
   Shared condition(TorchTensor text, boolean guided) {
-    int textTokens = text.size(0);
+    int textTokens = text.size(1);
     List<TorchTensor> tensors = program.run("condition", text, guided);
     flops.addAndGet(architecture.conditionFlops(textTokens, guided ? 2 : 1));
     return new Shared(tensors, textTokens, guided ? 2 : 1);

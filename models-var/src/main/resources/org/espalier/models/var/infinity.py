@@ -38,14 +38,14 @@ class Infinity(Module):
     p = "text_proj_for_sos.ca."
     torch._set_item(w, p + "mat_kv.bias", torch.cat([w[p + "zero_k_bias"], w[p + "v_bias"]], 0))
     return torch.len(w)
-  # text (T, text channels) -> what all scales of a prompt share:
+  # text (1, T, text channels) -> what all scales of a prompt share:
   #   start (R, 1, C), modulation (depth, 6, R, 1, C): gamma1, gamma2, 1 + scale1, 1 + scale2, shift1, shift2,
   #   head modulation (2, R, 1, C): 1 + scale, shift, text keys and values (depth, 2, R, H, T, D)
   def condition(self, text: Tensor, guided: bool) -> List[Tensor]:
     w = self.w
-    rows = torch.unsqueeze(text, 0)
+    rows = text
     if guided:
-      empty = torch.slice(w["cfg_uncond"], 0, 0, torch.size(text, 0))
+      empty = torch.slice(w["cfg_uncond"], 0, 0, torch.size(text, 1))
       rows = torch.cat([rows, torch.unsqueeze(torch.to(empty, 6), 0)], 0)
     rows = rms_norm(w["text_norm.weight"], rows, self.eps)
     pool = unpack_heads(project(w, "text_proj_for_sos.ca.mat_kv", rows), 2, self.pool_heads)

@@ -90,7 +90,7 @@ class InfinityParityTest {
         TorchTensor code = network.emptyCode();
         try (TorchTensor features =
                 TorchTensor.of(
-                    Device.cpu(), golden.floats("text_features"), text.size(0), text.size(1));
+                    Device.cpu(), golden.floats("text_features"), 1, text.size(0), text.size(1));
             InfinityNetwork.Shared shared = network.condition(features, guidance.guided())) {
           for (int scale = 0; scale < schedule.size(); scale++) {
             InfinityNetwork.Evaluation evaluation =
