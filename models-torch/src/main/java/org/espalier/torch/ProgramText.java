@@ -139,7 +139,7 @@ final class ProgramText {
     out.write(new byte[] {(byte) 0x80, 2});
     out.writeBytes("c__torch__\n" + className + "\n)\u0081}(");
     pickle(out, "training");
-    pickle(out, Boolean.FALSE);
+    pickle(out, false);
     pickle(out, "w");
     out.writeBytes("}");
     for (Map.Entry<String, Object> attribute : attributes.entrySet()) {

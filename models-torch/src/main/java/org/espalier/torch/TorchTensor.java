@@ -92,7 +92,7 @@ public final class TorchTensor implements AutoCloseable {
     PtNDArray host = manager.create(bytes, shape, type);
     if (device.isGpu()) {
       try (host) {
-        return new TorchTensor((PtNDArray) host.toDevice(device, true), elementBytes);
+        return new TorchTensor(host.toDevice(device, true), elementBytes);
       }
     }
     return new TorchTensor(host, elementBytes);
