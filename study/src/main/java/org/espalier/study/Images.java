@@ -1,0 +1,117 @@
+package org.espalier.study;
+
+import java.awt.Graphics2D;
+import java.awt.RenderingHints;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import javax.imageio.ImageIO;
+import org.espalier.api.EspalierException;
+import org.espalier.spi.RgbImage;
+
+/** PNG and JPEG files of images. */
+public final class Images {
+  private static final int LARGEST_SIDE = 8192;
+
+  static {
+    ImageIO.setUseCache(false);
+  }
+
+  private Images() {}
+
+  /**
+   * PNG bytes.
+   *
+   * @param image any image
+   */
+  public static byte[] png(RgbImage image) {
+    return encode(buffered(image), "png");
+  }
+
+  static byte[] encode(BufferedImage image, String format) {
+    try {
+      ByteArrayOutputStream out = new ByteArrayOutputStream();
+      if (!ImageIO.write(image, format, out)) {
+        throw new IOException("no writer for " + format);
+      }
+      return out.toByteArray();
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.RESOURCE, "An image cannot be encoded: " + e + ".", null, e);
+    }
+  }
+
+  static BufferedImage buffered(RgbImage image) {
+    BufferedImage result =
+        new BufferedImage(image.width(), image.height(), BufferedImage.TYPE_INT_RGB);
+    int[] row = new int[image.width()];
+    for (int y = 0; y < image.height(); y++) {
+      for (int x = 0; x < image.width(); x++) {
+        row[x] = image.at(x, y, 0) << 16 | image.at(x, y, 1) << 8 | image.at(x, y, 2);
+      }
+      result.setRGB(0, y, image.width(), 1, row, 0, image.width());
+    }
+    return result;
+  }
+
+  static BufferedImage scaled(BufferedImage image, int side) {
+    int longest = Math.max(image.getWidth(), image.getHeight());
+    if (longest <= side) {
+      return image;
+    }
+    int width = Math.max(1, image.getWidth() * side / longest);
+    int height = Math.max(1, image.getHeight() * side / longest);
+    BufferedImage result = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    Graphics2D graphics = result.createGraphics();
+    graphics.setRenderingHint(
+        RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
+    graphics.drawImage(image, 0, 0, width, height, null);
+    graphics.dispose();
+    return result;
+  }
+
+  /**
+   * Reads an image file.
+   *
+   * @param file PNG, JPEG, GIF or BMP
+   */
+  public static RgbImage read(Path file) {
+    BufferedImage image;
+    try {
+      if (!Files.isRegularFile(file) || Files.size(file) == 0) {
+        throw EspalierException.config(
+            "The image (" + file + ") does not exist or is empty.", "Maybe check the path.");
+      }
+      image = ImageIO.read(file.toFile());
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.CONFIG,
+          "The image (" + file + ") cannot be read: " + e.getMessage() + ".",
+          "Maybe convert it to PNG.",
+          e);
+    }
+    if (image == null) {
+      throw EspalierException.config(
+          "The file (" + file + ") is not an image of a known kind.", "Maybe convert it to PNG.");
+    }
+    if (image.getWidth() > LARGEST_SIDE || image.getHeight() > LARGEST_SIDE) {
+      throw EspalierException.config(
+          "The image (%s) has %d x %d pixels; at most %d are read."
+              .formatted(file, image.getWidth(), image.getHeight(), LARGEST_SIDE),
+          "Maybe scale it down.");
+    }
+    byte[] rgb = new byte[3 * image.getWidth() * image.getHeight()];
+    int at = 0;
+    for (int y = 0; y < image.getHeight(); y++) {
+      for (int x = 0; x < image.getWidth(); x++) {
+        int pixel = image.getRGB(x, y);
+        rgb[at++] = (byte) (pixel >> 16);
+        rgb[at++] = (byte) (pixel >> 8);
+        rgb[at++] = (byte) pixel;
+      }
+    }
+    return new RgbImage(image.getWidth(), image.getHeight(), rgb);
+  }
+}

@@ -1,0 +1,383 @@
+package org.espalier.study;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.CodingErrorAction;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import org.apache.commons.csv.CSVFormat;
+import org.apache.commons.csv.CSVParser;
+import org.apache.commons.csv.CSVRecord;
+import org.espalier.api.EspalierException;
+import org.espalier.api.Prompt;
+import org.espalier.study.config.NearestNames;
+import org.jspecify.annotations.Nullable;
+
+/** Reads prompts in the forms in which the field keeps them. */
+public final class PromptFiles {
+  private static final long LARGEST = 256L << 20;
+  private static final ObjectMapper JSON =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  /** PartiPrompts has bare quotes in its cells. */
+  private static final CSVFormat TAB_SEPARATED =
+      CSVFormat.RFC4180.builder().setDelimiter('\t').setQuote(null).get();
+
+  private PromptFiles() {}
+
+  /** The form of a prompt file. */
+  public enum Format {
+    /** GenEval's evaluation_metadata.jsonl: a JSON object a line. */
+    GENEVAL,
+    /** T2I-CompBench's *_val.txt: a prompt a line, the category in the file's name. */
+    T2I_COMPBENCH,
+    /** DrawBench's CSV with the header Prompts,Category. */
+    DRAWBENCH,
+    /** PartiPrompts' TSV with the header Prompt, Category, Challenge, Note. */
+    PARTI,
+    /** ImageReward's JSON array of objects with id and prompt. */
+    IMAGE_REWARD,
+    /** A prompt a line. */
+    TEXT
+  }
+
+  /**
+   * The prompts of a study.
+   *
+   * @param spec where they come from
+   * @param base against which a relative file is resolved
+   */
+  public static List<Prompt> load(StudySpec.Prompts spec, Path base) {
+    List<Prompt> all;
+    if (spec.inline() != null) {
+      all = new ArrayList<>();
+      for (int i = 0; i < spec.inline().size(); i++) {
+        all.add(Prompt.of(id(i), spec.inline().get(i)));
+      }
+    } else if (spec.set() != null) {
+      all = bundled(spec.set());
+    } else {
+      Path file = base.resolve(String.valueOf(spec.file()));
+      all = parse(file.toString(), text(file), spec.format());
+    }
+    List<Prompt> chosen = select(all, spec.tags(), spec.limit());
+    if (chosen.isEmpty()) {
+      throw EspalierException.config("The study has no prompt.", "Maybe check prompts.tags.");
+    }
+    return chosen;
+  }
+
+  private static String text(Path file) {
+    try {
+      if (Files.isDirectory(file)) {
+        throw EspalierException.config(
+            "The prompt file (" + file + ") is a directory.", "Maybe name a file in it.");
+      }
+      if (!Files.exists(file)) {
+        throw EspalierException.config(
+            "The prompt file (" + file + ") does not exist.",
+            "Maybe check prompts.file: it is relative to the study's own file.");
+      }
+      if (Files.size(file) > LARGEST) {
+        throw EspalierException.config(
+            "The prompt file (" + file + ") has " + Files.size(file) + " bytes.",
+            "Maybe keep prompt files below 256 MiB.");
+      }
+      return decode(file.toString(), Files.readAllBytes(file));
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.RESOURCE,
+          "The prompt file (" + file + ") cannot be read: " + e.getMessage() + ".",
+          "Maybe check its permissions.",
+          e);
+    }
+  }
+
+  private static String decode(String name, byte[] bytes) {
+    try {
+      String text =
+          StandardCharsets.UTF_8
+              .newDecoder()
+              .onMalformedInput(CodingErrorAction.REPORT)
+              .onUnmappableCharacter(CodingErrorAction.REPORT)
+              .decode(ByteBuffer.wrap(bytes))
+              .toString();
+      return text.startsWith("\uFEFF") ? text.substring(1) : text;
+    } catch (CharacterCodingException e) {
+      throw EspalierException.config(
+          "The prompt file (" + name + ") is not UTF-8 text.", "Maybe save it as UTF-8.");
+    }
+  }
+
+  private static List<Prompt> bundled(String set) {
+    if (!set.matches("[a-z][a-z0-9-]*/[A-Za-z0-9_-]+")) {
+      throw EspalierException.config(
+          "The prompt set (" + set + ") is not of the form world/name.",
+          "Maybe write set: shapes/geneval.");
+    }
+    int slash = set.indexOf('/');
+    String resource =
+        "org/espalier/%s/prompts/%s.jsonl"
+            .formatted(set.substring(0, slash), set.substring(slash + 1));
+    try (InputStream in = PromptFiles.class.getClassLoader().getResourceAsStream(resource)) {
+      if (in == null) {
+        throw EspalierException.config(
+            "The prompt set (" + set + ") is not on the class path.",
+            "Maybe write set: shapes/geneval, or use file.");
+      }
+      return parse(set, decode(set, in.readAllBytes()), Format.GENEVAL);
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.RESOURCE,
+          "The prompt set (" + set + ") cannot be read: " + e.getMessage() + ".",
+          null,
+          e);
+    }
+  }
+
+  /**
+   * Reads prompts from text.
+   *
+   * @param name of the file, for errors and to tell its form
+   * @param text its content
+   * @param format its form, or null to tell it from name and content
+   */
+  public static List<Prompt> parse(String name, String text, @Nullable Format format) {
+    Format form = format == null ? guess(name, text) : format;
+    List<Prompt> prompts =
+        switch (form) {
+          case GENEVAL -> geneval(name, text);
+          case T2I_COMPBENCH -> lines(name, text, category(name));
+          case TEXT -> lines(name, text, "");
+          case DRAWBENCH -> table(name, text, CSVFormat.RFC4180, "Prompts", "Category");
+          case PARTI -> table(name, text, TAB_SEPARATED, "Prompt", "Category");
+          case IMAGE_REWARD -> imageReward(name, text);
+        };
+    Map<String, Integer> seen = new HashMap<>();
+    for (int i = 0; i < prompts.size(); i++) {
+      Integer earlier = seen.putIfAbsent(prompts.get(i).id(), i);
+      if (earlier != null) {
+        throw EspalierException.config(
+            "%s: The prompts number %d and %d have the same id (%s)."
+                .formatted(name, earlier + 1, i + 1, prompts.get(i).id()),
+            "Maybe leave ids out: prompts are then numbered.");
+      }
+    }
+    return prompts;
+  }
+
+  private static Format guess(String name, String text) {
+    String lower = name.toLowerCase(Locale.ROOT);
+    if (lower.endsWith(".jsonl")) {
+      return Format.GENEVAL;
+    }
+    if (lower.endsWith(".json")) {
+      return text.stripLeading().startsWith("[") ? Format.IMAGE_REWARD : Format.GENEVAL;
+    }
+    if (lower.endsWith(".csv")) {
+      return Format.DRAWBENCH;
+    }
+    if (lower.endsWith(".tsv")) {
+      return Format.PARTI;
+    }
+    return lower.endsWith("_val.txt") ? Format.T2I_COMPBENCH : Format.TEXT;
+  }
+
+  private static String category(String name) {
+    String file = name.substring(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1);
+    return file.replaceFirst("(_val|_train)?\\.txt$", "");
+  }
+
+  private static String id(int index) {
+    return String.format(Locale.ROOT, "%05d", index);
+  }
+
+  private static List<Prompt> geneval(String name, String text) {
+    List<Prompt> prompts = new ArrayList<>();
+    String[] lines = text.split("\\R", -1);
+    for (int i = 0; i < lines.length; i++) {
+      if (lines[i].isBlank()) {
+        continue;
+      }
+      Map<String, Object> fields;
+      try {
+        fields = JSON.readValue(lines[i], new TypeReference<LinkedHashMap<String, Object>>() {});
+      } catch (JsonProcessingException e) {
+        throw bad(name, i, column(e), "This is not a JSON object: " + e.getOriginalMessage(), e);
+      }
+      if (fields == null) {
+        throw bad(name, i, 1, "This is not a JSON object", null);
+      }
+      prompts.add(prompt(name, i, prompts.size(), fields));
+    }
+    return prompts;
+  }
+
+  private static int column(JsonProcessingException e) {
+    return e.getLocation() == null ? 1 : Math.max(1, e.getLocation().getColumnNr());
+  }
+
+  private static Prompt prompt(String name, int line, int index, Map<String, Object> fields) {
+    Object words = fields.containsKey("prompt") ? fields.get("prompt") : fields.get("text");
+    if (!(words instanceof String prompt)) {
+      throw bad(name, line, 1, "The field (prompt) is missing or is not a string", null);
+    }
+    Object tag = fields.getOrDefault("tag", "");
+    Object id = fields.getOrDefault("id", id(index));
+    if (!(tag instanceof String category)) {
+      throw bad(name, line, 1, "The field (tag) is not a string", null);
+    }
+    if (!(id instanceof String || id instanceof Number)) {
+      throw bad(name, line, 1, "The field (id) is not a string or a number", null);
+    }
+    Map<String, Object> metadata = new LinkedHashMap<>(fields);
+    metadata.values().removeIf(java.util.Objects::isNull);
+    return new Prompt(String.valueOf(id), prompt, category, metadata);
+  }
+
+  private static EspalierException bad(
+      String name, int line, int column, String what, @Nullable Throwable cause) {
+    String sentence = what.endsWith(".") ? what : what + ".";
+    return new EspalierException(
+        EspalierException.Code.CONFIG,
+        name + ":" + (line + 1) + ":" + column + ": " + sentence.replaceAll("\\s+", " "),
+        "Maybe mend or remove the line.",
+        cause);
+  }
+
+  private static List<Prompt> lines(String name, String text, String tag) {
+    List<Prompt> prompts = new ArrayList<>();
+    String[] lines = text.split("\\R", -1);
+    for (int i = 0; i < lines.length; i++) {
+      if (lines[i].indexOf('\0') >= 0) {
+        throw bad(name, i, lines[i].indexOf('\0') + 1, "This is not text", null);
+      }
+      if (!lines[i].isBlank()) {
+        prompts.add(new Prompt(id(prompts.size()), lines[i].strip(), tag, Map.of()));
+      }
+    }
+    return prompts;
+  }
+
+  private static List<Prompt> imageReward(String name, String text) {
+    List<Map<String, Object>> rows;
+    try {
+      rows = JSON.readValue(text, new TypeReference<List<Map<String, Object>>>() {});
+    } catch (JsonProcessingException e) {
+      int line = e.getLocation() == null ? 0 : Math.max(1, e.getLocation().getLineNr()) - 1;
+      throw bad(
+          name, line, column(e), "This is not a JSON array of objects: " + e.getOriginalMessage(), e);
+    }
+    List<Prompt> prompts = new ArrayList<>();
+    for (int i = 0; rows != null && i < rows.size(); i++) {
+      if (rows.get(i) == null) {
+        throw bad(name, 0, 1, "The element (" + i + ") is null", null);
+      }
+      prompts.add(prompt(name + "[" + i + "]", 0, i, rows.get(i)));
+    }
+    return prompts;
+  }
+
+  private static List<Prompt> table(
+      String name, String text, CSVFormat format, String column, String tagColumn) {
+    List<Prompt> prompts = new ArrayList<>();
+    int line = 0;
+    try (CSVParser parser = CSVParser.parse(text, format)) {
+      List<String> header = null;
+      for (CSVRecord row : parser) {
+        int start = line;
+        line = (int) parser.getCurrentLineNumber();
+        if (header == null) {
+          header = row.stream().map(String::strip).toList();
+          if (!header.contains(column)) {
+            throw bad(name, start, 1, "The header has no column (" + column + "): " + header, null);
+          }
+          continue;
+        }
+        if (row.size() != header.size()) {
+          throw bad(
+              name,
+              start,
+              1,
+              "The row has %d columns, the header %d".formatted(row.size(), header.size()),
+              null);
+        }
+        Map<String, Object> metadata = new LinkedHashMap<>();
+        for (int i = 0; i < header.size(); i++) {
+          metadata.put(header.get(i), row.get(i));
+        }
+        int tag = header.indexOf(tagColumn);
+        prompts.add(
+            new Prompt(
+                id(prompts.size()),
+                row.get(header.indexOf(column)).strip(),
+                tag < 0 ? "" : row.get(tag).strip(),
+                metadata));
+      }
+    } catch (IOException | UncheckedIOException | IllegalStateException e) {
+      throw bad(name, line, 1, "This is not a table: " + e.getMessage(), e);
+    }
+    return prompts;
+  }
+
+  /** Filters by tag, then takes prompts from all tags in turn up to the limit, in file order. */
+  private static List<Prompt> select(
+      List<Prompt> all, @Nullable List<String> tags, @Nullable Integer limit) {
+    Set<String> known = new TreeSet<>();
+    all.forEach(prompt -> known.add(prompt.tag()));
+    if (tags != null) {
+      for (String tag : tags) {
+        if (!known.contains(tag)) {
+          throw EspalierException.config(
+              "No prompt has the tag (" + tag + ").", NearestNames.advice(tag, known));
+        }
+      }
+    }
+    List<Prompt> tagged =
+        all.stream().filter(prompt -> tags == null || tags.contains(prompt.tag())).toList();
+    if (limit == null || tagged.size() <= limit) {
+      return tagged;
+    }
+    record Turn(int round, int index) {}
+    Map<String, Integer> rounds = new HashMap<>();
+    List<Turn> turns = new ArrayList<>();
+    for (int i = 0; i < tagged.size(); i++) {
+      turns.add(new Turn(rounds.merge(tagged.get(i).tag(), 1, Integer::sum), i));
+    }
+    Set<Integer> chosen = new HashSet<>();
+    turns.stream()
+        .sorted(Comparator.comparingInt(Turn::round).thenComparingInt(Turn::index))
+        .limit(limit)
+        .forEach(turn -> chosen.add(turn.index()));
+    List<Prompt> result = new ArrayList<>();
+    for (int i = 0; i < tagged.size(); i++) {
+      if (chosen.contains(i)) {
+        result.add(tagged.get(i));
+      }
+    }
+    return result;
+  }
+}

@@ -1,0 +1,335 @@
+package org.espalier.study;
+
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.espalier.api.DrawKey;
+import org.espalier.api.EspalierException;
+import org.espalier.api.Prompt;
+import org.espalier.api.Verdict;
+import org.espalier.compute.ComputeUnit;
+import org.espalier.compute.Cost;
+import org.espalier.compute.Phase;
+import org.espalier.engine.EngineOptions;
+import org.espalier.engine.IncumbentPoint;
+import org.espalier.engine.SearchEngine;
+import org.espalier.engine.SearchOutcome;
+import org.espalier.engine.SearchRequest;
+import org.espalier.spi.Artifact;
+import org.espalier.spi.Judgement;
+import org.espalier.spi.RgbImage;
+import org.espalier.spi.Verifier;
+import org.espalier.study.config.Canonical;
+import org.jspecify.annotations.Nullable;
+
+/** Runs the cells of a study. A cell that fails becomes a failed record; the others go on. */
+public final class StudyRunner {
+
+  /** Told of every cell as it ends. */
+  @FunctionalInterface
+  public interface Progress {
+    /**
+     * A cell has ended.
+     *
+     * @param record what it ended with
+     */
+    void cell(CellRecord record);
+  }
+
+  /**
+   * How a run ended.
+   *
+   * @param done cells with an answer
+   * @param failed cells without
+   */
+  public record Result(int done, int failed) {}
+
+  private final LoadedStudy loaded;
+  private final RunDirectory directory;
+  private final SearchEngine engine;
+  private final AtomicBoolean stopped = new AtomicBoolean();
+
+  /**
+   * A runner.
+   *
+   * @param loaded the study
+   * @param directory where results go
+   * @param engine runs searches
+   */
+  public StudyRunner(LoadedStudy loaded, RunDirectory directory, SearchEngine engine) {
+    this.loaded = loaded;
+    this.directory = directory;
+    this.engine = engine;
+  }
+
+  /**
+   * Runs cells and appends their records.
+   *
+   * @param cells what to run
+   * @param jobs how many at a time; changes the order of records, and nothing else
+   * @param batch rows handed to a network at once
+   * @param progress told of each
+   * @throws EspalierException RESOURCE if results cannot be written; finished records stay readable
+   */
+  public Result run(List<Cell> cells, int jobs, int batch, Progress progress) {
+    AtomicInteger done = new AtomicInteger();
+    AtomicInteger failed = new AtomicInteger();
+    ExecutorService pool = Executors.newFixedThreadPool(jobs, StudyRunner::thread);
+    try (RecordLog log = RecordLog.append(directory.records())) {
+      List<Future<?>> futures = new ArrayList<>();
+      for (Cell cell : cells) {
+        futures.add(
+            pool.submit(
+                () -> {
+                  if (!stopped.get()) {
+                    CellRecord record = runCell(cell, batch);
+                    log.write(record);
+                    (record.isDone() ? done : failed).incrementAndGet();
+                    progress.cell(record);
+                  }
+                }));
+      }
+      await(futures);
+    } finally {
+      stopped.set(true);
+      pool.shutdown();
+    }
+    return new Result(done.get(), failed.get());
+  }
+
+  private static Thread thread(Runnable body) {
+    Thread thread = new Thread(body, "cell");
+    thread.setDaemon(true);
+    return thread;
+  }
+
+  private void await(List<Future<?>> futures) {
+    Throwable failure = null;
+    for (Future<?> future : futures) {
+      try {
+        future.get();
+      } catch (ExecutionException e) {
+        stopped.set(true);
+        if (failure == null) {
+          failure = e.getCause();
+        }
+      } catch (CancellationException e) {
+        stopped.set(true);
+      } catch (InterruptedException e) {
+        stopped.set(true);
+        Thread.currentThread().interrupt();
+        throw new EspalierException(
+            EspalierException.Code.RESOURCE,
+            "The run was interrupted.",
+            "Maybe use `espalier resume`: finished cells are kept.",
+            e);
+      }
+    }
+    if (failure instanceof RuntimeException e) {
+      throw e;
+    }
+    if (failure instanceof Error e) {
+      throw e;
+    }
+  }
+
+  private CellRecord runCell(Cell cell, int batch) {
+    String started = Instant.now().toString();
+    TreeLog tree = new TreeLog();
+    SearchOutcome outcome;
+    try {
+      outcome =
+          engine.run(
+              new SearchRequest(
+                  cell.file(),
+                  cell.arm().strategy().strategy(),
+                  loaded.model(cell.model()),
+                  loaded.verifiers(),
+                  cell.prompt(),
+                  cell.budget(),
+                  DrawKey.root(cell.seed()),
+                  EngineOptions.defaults().withBatch(batch).withListener(tree)));
+      return finished(cell, outcome, tree, started);
+    } catch (EspalierException e) {
+      if (e.code() == EspalierException.Code.RESOURCE) {
+        throw e;
+      }
+      return failed(cell, e.code().name(), String.valueOf(e.getMessage()), started);
+    } catch (RuntimeException | StackOverflowError e) {
+      return failed(cell, "PLUGIN_CONTRACT", "[PLUGIN_CONTRACT] A plugin failed: " + e, started);
+    }
+  }
+
+  private CellRecord finished(Cell cell, SearchOutcome outcome, TreeLog tree, String started) {
+    long start = System.nanoTime();
+    boolean same = outcome.best() == outcome.incumbent();
+    List<CellRecord.Judged> answer = new ArrayList<>();
+    List<CellRecord.Judged> incumbent = new ArrayList<>();
+    Cost evaluation = Cost.ZERO;
+    for (Verifier evaluator : loaded.evaluators()) {
+      evaluation = evaluation.plus(judge(evaluator, cell, outcome.image(), answer));
+      if (same) {
+        incumbent.add(answer.get(answer.size() - 1));
+      } else {
+        evaluation = evaluation.plus(judge(evaluator, cell, outcome.incumbentImage(), incumbent));
+      }
+    }
+    long evaluationNanos = System.nanoTime() - start;
+    String image = "images/" + cell.file() + ".png";
+    byte[] png = Images.png(outcome.image());
+    RunDirectory.write(directory.root().resolve(image), png);
+    String other = null;
+    if (!same) {
+      other = "images/" + cell.file() + "-incumbent.png";
+      RunDirectory.write(directory.root().resolve(other), Images.png(outcome.incumbentImage()));
+    }
+    byte[] sheet = tree.sheet();
+    String sheetFile = sheet == null ? null : "trees/" + cell.file() + ".jpg";
+    if (sheet != null && sheetFile != null) {
+      RunDirectory.write(directory.root().resolve(sheetFile), sheet);
+    }
+    String treeFile = "trees/" + cell.file() + ".json";
+    RunDirectory.write(
+        directory.root().resolve(treeFile),
+        (RunDirectory.toJson(tree.json(cell.key(), outcome, sheetFile)) + "\n")
+            .getBytes(StandardCharsets.UTF_8));
+    return record(
+        cell,
+        CellRecord.DONE,
+        null,
+        outcome,
+        new CellRecord.Images(image, Canonical.sha256(png), other),
+        treeFile,
+        new CellRecord.Evaluation(answer, incumbent, CellRecord.Axes.of(evaluation)),
+        times(outcome, started, evaluationNanos));
+  }
+
+  private static Cost judge(
+      Verifier evaluator, Cell cell, RgbImage image, List<CellRecord.Judged> into) {
+    Prompt prompt = cell.prompt();
+    Verdict verdict;
+    // A verifier is called by one thread at a time; the engine locks it in the same way.
+    synchronized (evaluator) {
+      verdict =
+          evaluator
+              .verify(List.of(new Judgement(cell.file(), prompt, Artifact.of(image))))
+              .get(0);
+    }
+    String id = evaluator.card().id();
+    if (verdict instanceof Verdict.Scored scored) {
+      into.add(
+          new CellRecord.Judged(
+              id,
+              scored.value(),
+              scored.parts().isEmpty() ? null : new TreeMap<>(scored.parts()),
+              null));
+    } else {
+      String reason = verdict instanceof Verdict.Failed failed ? failed.reason() : "no verdict";
+      into.add(new CellRecord.Judged(id, null, null, reason));
+    }
+    return evaluator.quote(prompt, image.width(), image.height(), 1);
+  }
+
+  private static CellRecord.Times times(
+      SearchOutcome outcome, String started, long evaluationNanos) {
+    Map<String, Long> phases = new TreeMap<>();
+    outcome.ledger().byPhase().forEach((phase, cost) -> phases.put(lower(phase), cost.wallNanos()));
+    return new CellRecord.Times(
+        started,
+        outcome.wallNanos(),
+        outcome.engineNanos(),
+        evaluationNanos,
+        phases,
+        outcome.curve().stream().map(point -> point.spent().wallNanos()).toList());
+  }
+
+  private CellRecord failed(Cell cell, String code, String message, String started) {
+    return record(
+        cell,
+        CellRecord.FAILED,
+        new CellRecord.Failure(code, message),
+        null,
+        null,
+        null,
+        null,
+        new CellRecord.Times(started, 0, 0, 0, Map.of(), List.of()));
+  }
+
+  private CellRecord record(
+      Cell cell,
+      String status,
+      CellRecord.@Nullable Failure failure,
+      @Nullable SearchOutcome outcome,
+      CellRecord.@Nullable Images images,
+      @Nullable String tree,
+      CellRecord.@Nullable Evaluation evaluation,
+      CellRecord.Times times) {
+    ComputeUnit unit = cell.budget().unit();
+    Map<String, Double> caps = new TreeMap<>();
+    cell.budget().caps().forEach((u, v) -> caps.put(u.name().toLowerCase(Locale.ROOT), v));
+    Map<String, CellRecord.Axes> phases = null;
+    List<CellRecord.Point> curve = null;
+    if (outcome != null) {
+      phases = new TreeMap<>();
+      for (Map.Entry<Phase, Cost> entry :
+          new EnumMap<>(outcome.ledger().byPhase()).entrySet()) {
+        phases.put(lower(entry.getKey()), CellRecord.Axes.of(entry.getValue()));
+      }
+      curve = outcome.curve().stream().map(StudyRunner::point).toList();
+    }
+    return new CellRecord(
+        LoadedStudy.SCHEMA,
+        cell.key(),
+        status,
+        loaded.study().spec().study(),
+        cell.arm().label(),
+        cell.arm().strategy().strategy().card().id(),
+        cell.model(),
+        new CellRecord.PromptText(cell.prompt().id(), cell.prompt().tag(), cell.prompt().text()),
+        cell.seed(),
+        cell.level().label(),
+        new CellRecord.Limits(
+            unit.name().toLowerCase(Locale.ROOT), cell.budget().limit(), caps),
+        failure,
+        outcome == null ? null : outcome.stop().name().toLowerCase(Locale.ROOT),
+        outcome == null ? null : CellRecord.Axes.of(outcome.ledger().total()),
+        phases,
+        outcome == null ? null : unit.of(outcome.ledger().total()) / cell.budget().limit(),
+        outcome == null ? null : outcome.score(),
+        outcome == null ? null : outcome.incumbentScore(),
+        outcome == null ? null : (Long) outcome.best(),
+        outcome == null ? null : (Long) outcome.incumbent(),
+        images,
+        tree,
+        evaluation,
+        curve,
+        times);
+  }
+
+  private static CellRecord.Point point(IncumbentPoint point) {
+    Cost spent = point.spent();
+    return new CellRecord.Point(
+        (double) spent.flops() + spent.verifierFlops(),
+        spent.nfe(),
+        spent.decodes(),
+        spent.verifierCalls(),
+        point.node(),
+        point.score());
+  }
+
+  private static String lower(Phase phase) {
+    return phase.name().toLowerCase(Locale.ROOT);
+  }
+}
