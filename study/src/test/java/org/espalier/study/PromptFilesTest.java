@@ -1,0 +1,106 @@
+package org.espalier.study;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.List;
+import java.util.Random;
+import org.espalier.api.EspalierException;
+import org.espalier.api.Prompt;
+import org.junit.jupiter.api.Test;
+
+class PromptFilesTest {
+
+  @Test
+  void genevalLinesKeepTheirMetadata() {
+    List<Prompt> prompts =
+        PromptFiles.parse(
+            "evaluation_metadata.jsonl",
+            """
+            {"tag": "two_object", "include": [{"class": "bench", "count": 1}], "prompt": "a bench"}
+
+            {"tag": "colors", "include": [], "prompt": "a red bus", "exclude": null}
+            """,
+            null);
+    assertThat(prompts).extracting(Prompt::id).containsExactly("00000", "00001");
+    assertThat(prompts).extracting(Prompt::tag).containsExactly("two_object", "colors");
+    assertThat(prompts.get(0).metadata()).containsKeys("include", "prompt", "tag");
+  }
+
+  @Test
+  void everyFormatIsTold() {
+    assertThat(PromptFiles.parse("color_val.txt", "a red bus\na blue cat", null))
+        .extracting(Prompt::tag)
+        .containsOnly("color");
+    assertThat(PromptFiles.parse("x.txt", "\uFEFFa\n\n b \n".substring(1), null))
+        .extracting(Prompt::text)
+        .containsExactly("a", "b");
+    List<Prompt> draw =
+        PromptFiles.parse(
+            "drawbench.csv", "Prompts,Category\n\"a \"\"b\"\", c\",Colors\r\nd,Text\n", null);
+    assertThat(draw).extracting(Prompt::text).containsExactly("a \"b\", c", "d");
+    assertThat(draw).extracting(Prompt::tag).containsExactly("Colors", "Text");
+    List<Prompt> parti =
+        PromptFiles.parse(
+            "PartiPrompts.tsv",
+            "Prompt\tCategory\tChallenge\tNote\na \"quoted bear\tAnimals\tBasic\t\n",
+            null);
+    assertThat(parti.get(0).text()).isEqualTo("a \"quoted bear");
+    assertThat(parti.get(0).tag()).isEqualTo("Animals");
+    List<Prompt> reward =
+        PromptFiles.parse("b.json", "[{\"id\":\"005695-0057\",\"prompt\":\"x\"}]", null);
+    assertThat(reward.get(0).id()).isEqualTo("005695-0057");
+    assertThat(PromptFiles.parse("fkd.jsonl", "{\"text\": \"y\"}", null).get(0).text())
+        .isEqualTo("y");
+  }
+
+  @Test
+  void aBadLineIsNamedByItsNumber() {
+    refused("p.jsonl", "{\"prompt\":\"a\"}\n{\"prompt\":3}\n", "p.jsonl:2:1", "(prompt)");
+    refused("p.jsonl", "{\"prompt\":\"a\"}\n{\"prompt\":\"b\"\n", "p.jsonl:2:", "JSON");
+    refused("p.jsonl", "{\"prompt\":\"a\",\"prompt\":\"b\"}", "p.jsonl:1:", "Duplicate");
+    refused("p.jsonl", "{\"prompt\":\"a\",\"tag\":1}", "p.jsonl:1:1", "(tag)");
+    refused("p.csv", "Prompts,Category\na,b,c\n", "p.csv:2:1", "3 columns");
+    refused("p.csv", "Prompt,Category\na,b\n", "p.csv:1:1", "(Prompts)");
+    refused("p.json", "[{\"prompt\":\"a\"},{}]", "p.json[1]", "(prompt)");
+    refused("p.jsonl", "{\"id\":\"x\",\"prompt\":\"a\"}\n{\"id\":\"x\",\"prompt\":\"b\"}", "same id", "(x)");
+  }
+
+  private static void refused(String name, String text, String... parts) {
+    assertThatThrownBy(() -> PromptFiles.parse(name, text, null))
+        .isInstanceOf(EspalierException.class)
+        .hasMessageStartingWith("[CONFIG]")
+        .hasMessageContainingAll(parts);
+  }
+
+  @Test
+  void aLimitTakesFromAllTagsInTurn() {
+    StudySpec.Prompts spec =
+        new StudySpec.Prompts(null, "shapes/geneval", null, null, 8, null);
+    List<Prompt> prompts = PromptFiles.load(spec, java.nio.file.Path.of(""));
+    assertThat(prompts).hasSize(8);
+    assertThat(prompts.stream().map(Prompt::tag).distinct().count()).isGreaterThanOrEqualTo(6);
+    StudySpec.Prompts more =
+        new StudySpec.Prompts(null, "shapes/geneval", null, null, 16, null);
+    assertThat(PromptFiles.load(more, java.nio.file.Path.of(""))).containsAll(prompts);
+  }
+
+  @Test
+  void randomBytesGiveAnErrorWithACodeOrPrompts() {
+    Random random = new Random(4);
+    String alphabet = "{}[]\":,\\\"\n\t ab0prompt\u0000\r'";
+    for (String name : List.of("p.jsonl", "p.json", "p.csv", "p.tsv", "p_val.txt")) {
+      for (int i = 0; i < 200; i++) {
+        StringBuilder text = new StringBuilder();
+        for (int n = random.nextInt(60); n > 0; n--) {
+          text.append(alphabet.charAt(random.nextInt(alphabet.length())));
+        }
+        try {
+          assertThat(PromptFiles.parse(name, text.toString(), null)).doesNotContainNull();
+        } catch (EspalierException e) {
+          assertThat(e).hasMessageStartingWith("[CONFIG] " + name);
+        }
+      }
+    }
+  }
+}

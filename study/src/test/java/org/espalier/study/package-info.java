@@ -1,0 +1,4 @@
+@NullMarked
+package org.espalier.study;
+
+import org.jspecify.annotations.NullMarked;
