@@ -242,9 +242,17 @@ public record CellRecord(
    * @param verifierCalls images scored
    * @param node the incumbent's number
    * @param score its score
+   * @param metric the study's metric for it, or null
    */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Point(
-      double flops, long nfe, long decodes, long verifierCalls, long node, double score) {}
+      double flops,
+      long nfe,
+      long decodes,
+      long verifierCalls,
+      long node,
+      double score,
+      @Nullable Double metric) {}
 
   /**
    * What differs between runs.

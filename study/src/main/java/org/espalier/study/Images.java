@@ -3,10 +3,12 @@ package org.espalier.study;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Base64;
 import javax.imageio.ImageIO;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
@@ -70,6 +72,30 @@ public final class Images {
     graphics.drawImage(image, 0, 0, width, height, null);
     graphics.dispose();
     return result;
+  }
+
+  /**
+   * A PNG file as data URI; larger ones are scaled down and become JPEG.
+   *
+   * @param file a PNG file
+   * @param side the longest side in pixels that is left as it is
+   */
+  public static String dataUri(Path file, int side) {
+    try {
+      byte[] bytes = Files.readAllBytes(file);
+      BufferedImage image = ImageIO.read(new ByteArrayInputStream(bytes));
+      if (image == null) {
+        throw new IOException("not an image");
+      }
+      boolean small = Math.max(image.getWidth(), image.getHeight()) <= side;
+      return "data:image/"
+          + (small ? "png" : "jpeg")
+          + ";base64,"
+          + Base64.getEncoder()
+              .encodeToString(small ? bytes : encode(scaled(image, side), "jpeg"));
+    } catch (IOException e) {
+      throw RunDirectory.resource(file, e);
+    }
   }
 
   /**

@@ -186,6 +186,17 @@ public final class StudyRunner {
         evaluation = evaluation.plus(judge(evaluator, cell, outcome.incumbentImage(), incumbent));
       }
     }
+    List<CellRecord.Point> curve = new ArrayList<>();
+    for (IncumbentPoint point : outcome.curve()) {
+      Double metric = null;
+      RgbImage image = tree.image(point.node());
+      if (!loaded.evaluators().isEmpty() && image != null) {
+        List<CellRecord.Judged> judged = new ArrayList<>();
+        evaluation = evaluation.plus(judge(loaded.evaluators().get(0), cell, image, judged));
+        metric = judged.get(0).value();
+      }
+      curve.add(point(point, metric));
+    }
     long evaluationNanos = System.nanoTime() - start;
     String image = "images/" + cell.file() + ".png";
     byte[] png = Images.png(outcome.image());
@@ -213,6 +224,7 @@ public final class StudyRunner {
         new CellRecord.Images(image, Canonical.sha256(png), other),
         treeFile,
         new CellRecord.Evaluation(answer, incumbent, CellRecord.Axes.of(evaluation)),
+        curve,
         times(outcome, started, evaluationNanos));
   }
 
@@ -264,6 +276,7 @@ public final class StudyRunner {
         null,
         null,
         null,
+        null,
         new CellRecord.Times(started, 0, 0, 0, Map.of(), List.of()));
   }
 
@@ -275,19 +288,18 @@ public final class StudyRunner {
       CellRecord.@Nullable Images images,
       @Nullable String tree,
       CellRecord.@Nullable Evaluation evaluation,
+      @Nullable List<CellRecord.Point> curve,
       CellRecord.Times times) {
     ComputeUnit unit = cell.budget().unit();
     Map<String, Double> caps = new TreeMap<>();
     cell.budget().caps().forEach((u, v) -> caps.put(u.name().toLowerCase(Locale.ROOT), v));
     Map<String, CellRecord.Axes> phases = null;
-    List<CellRecord.Point> curve = null;
     if (outcome != null) {
       phases = new TreeMap<>();
       for (Map.Entry<Phase, Cost> entry :
           new EnumMap<>(outcome.ledger().byPhase()).entrySet()) {
         phases.put(lower(entry.getKey()), CellRecord.Axes.of(entry.getValue()));
       }
-      curve = outcome.curve().stream().map(StudyRunner::point).toList();
     }
     return new CellRecord(
         LoadedStudy.SCHEMA,
@@ -318,7 +330,7 @@ public final class StudyRunner {
         times);
   }
 
-  private static CellRecord.Point point(IncumbentPoint point) {
+  private static CellRecord.Point point(IncumbentPoint point, @Nullable Double metric) {
     Cost spent = point.spent();
     return new CellRecord.Point(
         (double) spent.flops() + spent.verifierFlops(),
@@ -326,7 +338,8 @@ public final class StudyRunner {
         spent.decodes(),
         spent.verifierCalls(),
         point.node(),
-        point.score());
+        point.score(),
+        metric);
   }
 
   private static String lower(Phase phase) {

@@ -21,13 +21,30 @@ final class TreeLog implements SearchListener {
   private static final int SIDE = 64;
   private static final int MOST = 2048;
 
+  private static final long MOST_BYTES = 192L << 20;
+
   private final Map<Long, BufferedImage> thumbnails = new TreeMap<>();
+  private final Map<Long, RgbImage> images = new TreeMap<>();
+  private long imageBytes;
 
   @Override
   public void verified(long node, VerifierRole role, RgbImage image, Verdict verdict) {
     if (thumbnails.size() < MOST && !thumbnails.containsKey(node)) {
       thumbnails.put(node, Images.scaled(Images.buffered(image), SIDE));
     }
+    if (role == VerifierRole.SEARCH && imageBytes + image.rgb().length <= MOST_BYTES) {
+      images.put(node, image);
+      imageBytes += image.rgb().length;
+    }
+  }
+
+  /**
+   * An image that the search verifier judged, or null where memory did not suffice to keep it.
+   *
+   * @param node number of the trajectory
+   */
+  @Nullable RgbImage image(long node) {
+    return images.get(node);
   }
 
   /** The sheet of thumbnails as JPEG, or null where nothing was verified. */
