@@ -175,6 +175,9 @@ class ArchitectureTest {
             "org.espalier.models..",
             "org.espalier.torch..",
             "org.espalier.verifiers..")
+        .and()
+        // Prints the errors that a parity test measures; test support in the main scope.
+        .doNotHaveSimpleName("ParityCase")
         .should()
         .dependOnClassesThat()
         .haveFullyQualifiedName("java.util.Random")
