@@ -39,7 +39,8 @@ public record Amount(double value, boolean relative, String label) {
     }
     double number = new BigDecimal(matcher.group("number")).doubleValue();
     String unit = matcher.group("unit");
-    double scale = unit.isEmpty() || unit.equals("x") ? 1 : Math.pow(1000, 1 + "kMGTP".indexOf(unit));
+    double scale =
+        unit.isEmpty() || unit.equals("x") ? 1 : Math.pow(1000, 1 + "kMGTP".indexOf(unit));
     return new Amount(number * scale, unit.equals("x"), text.strip());
   }
 
@@ -75,6 +76,7 @@ public record Amount(double value, boolean relative, String label) {
     if (unit == 0 && value == Math.rint(value)) {
       return Long.toString((long) value);
     }
-    return String.format(Locale.ROOT, abs >= 100 ? "%.0f%s" : abs >= 10 ? "%.1f%s" : "%.2f%s", value, units[unit]);
+    return String.format(
+        Locale.ROOT, abs >= 100 ? "%.0f%s" : abs >= 10 ? "%.1f%s" : "%.2f%s", value, units[unit]);
   }
 }

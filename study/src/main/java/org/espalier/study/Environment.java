@@ -40,7 +40,9 @@ public final class Environment {
     }
   }
 
-  /** Java, operating system, processors, libraries on the class path, and git where there is one. */
+  /**
+   * Java, operating system, processors, libraries on the class path, and git where there is one.
+   */
   public static Map<String, Object> describe() {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("espalier", version());

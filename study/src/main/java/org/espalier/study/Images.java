@@ -91,8 +91,7 @@ public final class Images {
       return "data:image/"
           + (small ? "png" : "jpeg")
           + ";base64,"
-          + Base64.getEncoder()
-              .encodeToString(small ? bytes : encode(scaled(image, side), "jpeg"));
+          + Base64.getEncoder().encodeToString(small ? bytes : encode(scaled(image, side), "jpeg"));
     } catch (IOException e) {
       throw RunDirectory.resource(file, e);
     }

@@ -90,8 +90,7 @@ public final class LoadedStudy implements AutoCloseable {
 
   private void loadAll(PluginRegistry registry) {
     LoadContext context =
-        context(
-            study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
+        context(study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
     Map<String, GenerativeModel> byConfig = new LinkedHashMap<>();
     study
         .models()
@@ -310,9 +309,7 @@ public final class LoadedStudy implements AutoCloseable {
     Map<ComputeUnit, Amount> given = study.spec().budgets().caps();
     if (given != null) {
       given.forEach(
-          (u, amount) ->
-              caps.put(
-                  u, amount.absolute(u == ComputeUnit.SECONDS ? 1 : oneSample(u))));
+          (u, amount) -> caps.put(u, amount.absolute(u == ComputeUnit.SECONDS ? 1 : oneSample(u))));
     }
     return new Budget(unit, level.absolute(oneSample(unit)), caps);
   }
@@ -330,7 +327,12 @@ public final class LoadedStudy implements AutoCloseable {
               Budget budget = budgets.computeIfAbsent(level.label(), label -> budget(level));
               cells.add(
                   new Cell(
-                      key(arm, model, prompt, seed, budget), arm, model, prompt, seed, level,
+                      key(arm, model, prompt, seed, budget),
+                      arm,
+                      model,
+                      prompt,
+                      seed,
+                      level,
                       budget));
             }
           }

@@ -5,8 +5,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.espalier.api.Candidate;
+import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
 import org.espalier.api.Prompt;
+import org.espalier.api.SearchContext;
+import org.espalier.api.SearchStrategy;
+import org.espalier.api.StrategyCard;
+import org.espalier.api.VerifierRole;
 import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
@@ -14,12 +20,6 @@ import org.espalier.engine.EngineOptions;
 import org.espalier.engine.SearchEngine;
 import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.SearchRequest;
-import org.espalier.api.Candidate;
-import org.espalier.api.Draw;
-import org.espalier.api.SearchContext;
-import org.espalier.api.SearchStrategy;
-import org.espalier.api.StrategyCard;
-import org.espalier.api.VerifierRole;
 
 /**
  * What a study would run and at most cost.

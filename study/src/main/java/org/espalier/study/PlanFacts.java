@@ -36,7 +36,8 @@ final class PlanFacts {
               for (Prompt prompt : study.prompts()) {
                 mean = mean.plus(loaded.sampleCost(name, prompt));
               }
-              card.put("sampleFlops", (mean.flops() + mean.verifierFlops()) / study.prompts().size());
+              card.put(
+                  "sampleFlops", (mean.flops() + mean.verifierFlops()) / study.prompts().size());
               card.put("sampleNfe", mean.nfe() / study.prompts().size());
               models.put(name, card);
             });

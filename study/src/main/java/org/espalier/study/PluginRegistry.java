@@ -42,14 +42,15 @@ public final class PluginRegistry {
    * Finds all plugins.
    *
    * @param loader where to look
-   * @throws EspalierException PLUGIN_CONTRACT if two plugins of a kind share an id, or one cannot be
-   *     loaded
+   * @throws EspalierException PLUGIN_CONTRACT if two plugins of a kind share an id, or one cannot
+   *     be loaded
    */
   public static PluginRegistry discover(ClassLoader loader) {
     return new PluginRegistry(
         index("strategy", ServiceLoader.load(StrategyProvider.class, loader), StrategyProvider::id),
         index("model", ServiceLoader.load(ModelProvider.class, loader), ModelProvider::id),
-        index("verifier", ServiceLoader.load(VerifierProvider.class, loader), VerifierProvider::id));
+        index(
+            "verifier", ServiceLoader.load(VerifierProvider.class, loader), VerifierProvider::id));
   }
 
   @SuppressWarnings("unchecked")
@@ -125,8 +126,7 @@ public final class PluginRegistry {
    * @param config canonical form of its configuration, with its id
    * @param loader loads it
    */
-  public record Bound<T>(
-      String id, Map<String, Object> config, Function<LoadContext, T> loader) {}
+  public record Bound<T>(String id, Map<String, Object> config, Function<LoadContext, T> loader) {}
 
   /**
    * Makes a strategy.
@@ -140,7 +140,8 @@ public final class PluginRegistry {
   private static <C extends Record> BoundStrategy strategy(
       StrategyProvider<C> provider, PluginSpec spec) {
     C config = spec.bind(provider.configType());
-    return new BoundStrategy(located(spec, () -> provider.create(config)), resolved(spec.id(), config));
+    return new BoundStrategy(
+        located(spec, () -> provider.create(config)), resolved(spec.id(), config));
   }
 
   /**
@@ -195,7 +196,9 @@ public final class PluginRegistry {
     String place = spec.tree().at(spec.node()) + ": ";
     return new EspalierException(
         e.code(),
-        place + message.substring(close < 0 ? 0 : close + 2, newline < 0 ? message.length() : newline),
+        place
+            + message.substring(
+                close < 0 ? 0 : close + 2, newline < 0 ? message.length() : newline),
         newline < 0 ? null : message.substring(newline + 1),
         e);
   }

@@ -1,11 +1,11 @@
 package org.espalier.study;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.core.StreamReadFeature;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -289,7 +289,11 @@ public final class PromptFiles {
     } catch (JsonProcessingException e) {
       int line = e.getLocation() == null ? 0 : Math.max(1, e.getLocation().getLineNr()) - 1;
       throw bad(
-          name, line, column(e), "This is not a JSON array of objects: " + e.getOriginalMessage(), e);
+          name,
+          line,
+          column(e),
+          "This is not a JSON array of objects: " + e.getOriginalMessage(),
+          e);
     }
     List<Prompt> prompts = new ArrayList<>();
     for (int i = 0; rows != null && i < rows.size(); i++) {

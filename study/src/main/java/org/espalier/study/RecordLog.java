@@ -3,6 +3,7 @@ package org.espalier.study;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamWriteFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -139,13 +140,23 @@ public final class RecordLog implements AutoCloseable {
     Map<String, Object> map =
         new LinkedHashMap<>(
             JSON.convertValue(
-                record, new com.fasterxml.jackson.core.type.TypeReference<Map<String, Object>>() {}));
+                record,
+                new com.fasterxml.jackson.core.type.TypeReference<Map<String, Object>>() {}));
     map.remove("time");
     try {
       return JSON.writeValueAsString(map);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("records are JSON", e);
     }
+  }
+
+  /**
+   * A record as JSON.
+   *
+   * @param record any record
+   */
+  public static JsonNode tree(CellRecord record) {
+    return JSON.valueToTree(record);
   }
 
   private static String checksum(byte[] bytes) {
@@ -163,7 +174,10 @@ public final class RecordLog implements AutoCloseable {
    * @param damagedLines numbers of the lines before that whose checksum is wrong
    */
   public record Content(
-      Map<String, CellRecord> records, long goodBytes, long tornBytes, List<Integer> damagedLines) {}
+      Map<String, CellRecord> records,
+      long goodBytes,
+      long tornBytes,
+      List<Integer> damagedLines) {}
 
   /**
    * Reads a log. Damaged lines are left out and reported.

@@ -203,8 +203,7 @@ public record RunDirectory(Path root) {
       }
       Files.write(part, bytes);
       try {
-        Files.move(
-            part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       } catch (AtomicMoveNotSupportedException e) {
         Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
       }
@@ -253,6 +252,29 @@ public record RunDirectory(Path root) {
           "Maybe the run directory was edited.",
           e);
     }
+  }
+
+  /**
+   * Reads a JSON Lines file of the run.
+   *
+   * @param file which
+   */
+  public static List<JsonNode> readJsonLines(Path file) {
+    List<JsonNode> result = new ArrayList<>();
+    for (String line : read(file).split("\n", -1)) {
+      if (!line.isBlank()) {
+        try {
+          result.add(RecordLog.JSON.readTree(line));
+        } catch (JsonProcessingException e) {
+          throw new EspalierException(
+              EspalierException.Code.CONFIG,
+              file + ":" + (result.size() + 1) + ":1: This is not JSON.",
+              "Maybe the run directory was edited.",
+              e);
+        }
+      }
+    }
+    return result;
   }
 
   static String read(Path file) {

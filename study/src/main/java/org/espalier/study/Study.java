@@ -7,7 +7,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.Verifier;
@@ -65,8 +64,7 @@ public record Study(
     spec.models().forEach((name, plugin) -> models.put(name, registry.model(plugin)));
     PluginRegistry.Bound<Verifier> search = registry.verifier(spec.verifiers().search());
     PluginSpec priorSpec = spec.verifiers().prior();
-    PluginRegistry.Bound<Verifier> prior =
-        priorSpec == null ? null : registry.verifier(priorSpec);
+    PluginRegistry.Bound<Verifier> prior = priorSpec == null ? null : registry.verifier(priorSpec);
     List<PluginRegistry.Bound<Verifier>> evaluators = new ArrayList<>();
     List<PluginSpec> evaluate = spec.verifiers().evaluate();
     if (evaluate != null) {
@@ -152,5 +150,4 @@ public record Study(
     String output = spec.output();
     return Path.of(output == null ? "runs" : output);
   }
-
 }

@@ -235,9 +235,7 @@ public final class StudyRunner {
     // A verifier is called by one thread at a time; the engine locks it in the same way.
     synchronized (evaluator) {
       verdict =
-          evaluator
-              .verify(List.of(new Judgement(cell.file(), prompt, Artifact.of(image))))
-              .get(0);
+          evaluator.verify(List.of(new Judgement(cell.file(), prompt, Artifact.of(image)))).get(0);
     }
     String id = evaluator.card().id();
     if (verdict instanceof Verdict.Scored scored) {
@@ -296,8 +294,7 @@ public final class StudyRunner {
     Map<String, CellRecord.Axes> phases = null;
     if (outcome != null) {
       phases = new TreeMap<>();
-      for (Map.Entry<Phase, Cost> entry :
-          new EnumMap<>(outcome.ledger().byPhase()).entrySet()) {
+      for (Map.Entry<Phase, Cost> entry : new EnumMap<>(outcome.ledger().byPhase()).entrySet()) {
         phases.put(lower(entry.getKey()), CellRecord.Axes.of(entry.getValue()));
       }
     }
@@ -312,8 +309,7 @@ public final class StudyRunner {
         new CellRecord.PromptText(cell.prompt().id(), cell.prompt().tag(), cell.prompt().text()),
         cell.seed(),
         cell.level().label(),
-        new CellRecord.Limits(
-            unit.name().toLowerCase(Locale.ROOT), cell.budget().limit(), caps),
+        new CellRecord.Limits(unit.name().toLowerCase(Locale.ROOT), cell.budget().limit(), caps),
         failure,
         outcome == null ? null : outcome.stop().name().toLowerCase(Locale.ROOT),
         outcome == null ? null : CellRecord.Axes.of(outcome.ledger().total()),

@@ -215,7 +215,8 @@ public record StudySpec(
       }
       if (device != null && !device.matches("cpu|auto|gpu(:\\d+)?")) {
         throw EspalierException.config(
-            "The device (" + device + ") is unknown.", "Maybe set device: cpu, gpu, gpu:0 or auto.");
+            "The device (" + device + ") is unknown.",
+            "Maybe set device: cpu, gpu, gpu:0 or auto.");
       }
     }
 

@@ -63,7 +63,11 @@ class PromptFilesTest {
     refused("p.csv", "Prompts,Category\na,b,c\n", "p.csv:2:1", "3 columns");
     refused("p.csv", "Prompt,Category\na,b\n", "p.csv:1:1", "(Prompts)");
     refused("p.json", "[{\"prompt\":\"a\"},{}]", "p.json[1]", "(prompt)");
-    refused("p.jsonl", "{\"id\":\"x\",\"prompt\":\"a\"}\n{\"id\":\"x\",\"prompt\":\"b\"}", "same id", "(x)");
+    refused(
+        "p.jsonl",
+        "{\"id\":\"x\",\"prompt\":\"a\"}\n{\"id\":\"x\",\"prompt\":\"b\"}",
+        "same id",
+        "(x)");
   }
 
   private static void refused(String name, String text, String... parts) {
@@ -75,13 +79,11 @@ class PromptFilesTest {
 
   @Test
   void aLimitTakesFromAllTagsInTurn() {
-    StudySpec.Prompts spec =
-        new StudySpec.Prompts(null, "shapes/geneval", null, null, 8, null);
+    StudySpec.Prompts spec = new StudySpec.Prompts(null, "shapes/geneval", null, null, 8, null);
     List<Prompt> prompts = PromptFiles.load(spec, java.nio.file.Path.of(""));
     assertThat(prompts).hasSize(8);
     assertThat(prompts.stream().map(Prompt::tag).distinct().count()).isGreaterThanOrEqualTo(6);
-    StudySpec.Prompts more =
-        new StudySpec.Prompts(null, "shapes/geneval", null, null, 16, null);
+    StudySpec.Prompts more = new StudySpec.Prompts(null, "shapes/geneval", null, null, 16, null);
     assertThat(PromptFiles.load(more, java.nio.file.Path.of(""))).containsAll(prompts);
   }
 

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Every kind of bad input: code 2, a place, advice, and nothing half-written. */
+@SuppressWarnings("NullAway.Init")
 class StudyErrorsTest {
   @TempDir Path directory;
 
@@ -43,8 +44,14 @@ class StudyErrorsTest {
     replaced("a unit that is not one", "unit: flops", "unit: flop");
     replaced("seconds as unit", "unit: flops", "unit: seconds");
     replaced("two prompt sources", "{inline:", "{file: x.txt, inline:");
-    replaced("no prompt file", "{inline: [a red circle, a blue square, two green stars]}", "{file: none.jsonl}");
-    replaced("no prompt set", "{inline: [a red circle, a blue square, two green stars]}", "{set: shapes/none}");
+    replaced(
+        "no prompt file",
+        "{inline: [a red circle, a blue square, two green stars]}",
+        "{file: none.jsonl}");
+    replaced(
+        "no prompt set",
+        "{inline: [a red circle, a blue square, two green stars]}",
+        "{set: shapes/none}");
     replaced("unknown strategy", "id: best-of-n", "id: best-off-n");
     replaced("unknown model", "id: toy-scale", "id: toy-scales");
     replaced("unknown verifier", "search: toy-target", "search: toy-targte");
@@ -54,8 +61,12 @@ class StudyErrorsTest {
     replaced("a refusing plugin constructor", "steps: 4", "steps: 0");
     replaced("missing key of a plugin", "{id: toy-scale, steps: 4}", "{id: toy-flow}");
     replaced("an enum of a plugin", "{id: toy-scale, steps: 4}", "{id: toy-flow, sampler: oed}");
-    replaced("an arm's model", "strategy: {id: best-of-n, n: auto}", "models: [vra], strategy: {id: best-of-n, n: auto}");
-    replaced("two arms of one name", "{name: alone, strategy: single", "{name: beam, strategy: single");
+    replaced(
+        "an arm's model",
+        "strategy: {id: best-of-n, n: auto}",
+        "models: [vra], strategy: {id: best-of-n, n: auto}");
+    replaced(
+        "two arms of one name", "{name: alone, strategy: single", "{name: beam, strategy: single");
     replaced("below one sample", "levels: [1x]", "levels: [0.5x]");
     replaced("a free verb", "unit: flops", "unit: nfe");
     replaced("a capability", "{id: toy-scale, steps: 4}", "{id: toy-flow, sampler: ode}");

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Whole studies on the toys, through the command line. */
+@SuppressWarnings("NullAway.Init")
 class StudyRunTest {
   @TempDir Path directory;
 
@@ -98,7 +99,8 @@ class StudyRunTest {
     assertThat(withoutTimesInOrder(run("three", "--batch", 1))).isEqualTo(first);
     assertThat(withoutTimes(run("four", "--jobs", 3)).stream().sorted().toList())
         .isEqualTo(first.stream().sorted().toList());
-    assertThat(withoutTimes(run("five", "--seed", 8))).isNotEqualTo(first.stream().sorted().toList());
+    assertThat(withoutTimes(run("five", "--seed", 8)))
+        .isNotEqualTo(first.stream().sorted().toList());
   }
 
   @Test
@@ -176,7 +178,9 @@ class StudyRunTest {
 
   @Test
   void failedVerdictsAreCountedAndNeverZero() throws IOException {
-    study(TOY_STUDY.replace("evaluate: {id: toy-bright}", "evaluate: {id: toy-bright, failOn: blue}"));
+    study(
+        TOY_STUDY.replace(
+            "evaluate: {id: toy-bright}", "evaluate: {id: toy-bright, failOn: blue}"));
     Path out = run("out");
     CommandLineKit.Ended ended = espalier("report", out);
     assertThat(ended.out()).contains("1/3");
@@ -229,7 +233,10 @@ class StudyRunTest {
       assertThat(content.goodBytes() + content.tornBytes()).isEqualTo(good.length - length);
       assertThat(content.records().size()).isBetween(8, 9);
     }
-    Files.write(log, "\n\nnot json\n{}\n\u0000\n".getBytes(StandardCharsets.UTF_8), StandardOpenOption.APPEND);
+    Files.write(
+        log,
+        "\n\nnot json\n{}\n\u0000\n".getBytes(StandardCharsets.UTF_8),
+        StandardOpenOption.APPEND);
     assertThat(RecordLog.read(log).records()).hasSizeBetween(8, 9);
   }
 }

@@ -98,7 +98,8 @@ final class GenerateCommand implements Callable<Integer> {
   public Integer call() {
     Amount amount = Amount.of(budget);
     LoadContext context = LoadedStudy.context(device, Path.of("").toAbsolutePath(), registry);
-    PluginRegistry.BoundStrategy search = registry.strategy(Snippets.plugin("--strategy", strategy));
+    PluginRegistry.BoundStrategy search =
+        registry.strategy(Snippets.plugin("--strategy", strategy));
     PluginRegistry.Bound<GenerativeModel> boundModel =
         registry.model(Snippets.plugin("--model", model));
     PluginRegistry.Bound<Verifier> boundVerifier =
@@ -116,8 +117,7 @@ final class GenerateCommand implements Callable<Integer> {
                   generator,
                   Map.of(VerifierRole.SEARCH, judge),
                   text,
-                  Budget.of(
-                      ComputeUnit.FLOPS, amount.absolute(ComputeUnit.FLOPS.of(sample))),
+                  Budget.of(ComputeUnit.FLOPS, amount.absolute(ComputeUnit.FLOPS.of(sample))),
                   DrawKey.root(seed),
                   EngineOptions.defaults()));
       RunDirectory.write(out, Images.png(outcome.image()));

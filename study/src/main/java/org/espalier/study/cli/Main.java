@@ -39,6 +39,10 @@ import picocli.CommandLine.IVersionProvider;
       ReportCommand.class,
       ValidateCommand.class,
       PlanCommand.class,
+      ReproduceCommand.class,
+      CompareCommand.class,
+      ExportCommand.class,
+      SchemaCommand.class,
       GenerateCommand.class,
       ScoreCommand.class,
       PluginsCommand.class,
@@ -120,7 +124,9 @@ public final class Main {
           terminal
               .err()
               .println(
-                  "Maybe see `" + e.getCommandLine().getCommandSpec().qualifiedName() + " --help`.");
+                  "Maybe see `"
+                      + e.getCommandLine().getCommandSpec().qualifiedName()
+                      + " --help`.");
           return USER_ERROR;
         });
     try {
@@ -146,7 +152,10 @@ public final class Main {
 
   static int explain(Throwable e, Terminal terminal) {
     EspalierException own = e instanceof EspalierException direct ? direct : null;
-    if (own == null && (e instanceof ProvisionException || e instanceof CreationException || e instanceof ConfigurationException)) {
+    if (own == null
+        && (e instanceof ProvisionException
+            || e instanceof CreationException
+            || e instanceof ConfigurationException)) {
       own = find(e);
     }
     if (own != null) {
@@ -168,7 +177,8 @@ public final class Main {
   private record GuiceFactory(Injector injector) implements CommandLine.IFactory {
     @Override
     public <K> K create(Class<K> type) throws Exception {
-      if (type.getName().startsWith("org.espalier.study.cli.") && type.getSimpleName().endsWith("Command")) {
+      if (type.getName().startsWith("org.espalier.study.cli.")
+          && type.getSimpleName().endsWith("Command")) {
         return injector.getInstance(type);
       }
       return CommandLine.defaultFactory().create(type);

@@ -57,8 +57,7 @@ final class PlanCommand implements Callable<Integer> {
           .println(
               "1x = %s %s: one sample of the cheapest model, verified"
                   .formatted(
-                      Amount.brief(loaded.oneSample(unit)),
-                      unit.name().toLowerCase(Locale.ROOT)));
+                      Amount.brief(loaded.oneSample(unit)), unit.name().toLowerCase(Locale.ROOT)));
       for (Plan.Line line : plan.lines()) {
         terminal
             .out()

@@ -82,7 +82,8 @@ final class ProgressWatcher implements Studies.Watcher {
       }
     }
     if (bar != null) {
-      bar.setExtraMessage(Amount.brief(flops) + "FLOPs" + (failed > 0 ? " " + failed + " failed" : ""));
+      bar.setExtraMessage(
+          Amount.brief(flops) + "FLOPs" + (failed > 0 ? " " + failed + " failed" : ""));
       bar.step();
     } else if (!quiet) {
       line();

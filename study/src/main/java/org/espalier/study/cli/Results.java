@@ -50,7 +50,8 @@ final class Results {
     terminal.out().print(summary.text());
     terminal
         .out()
-        .println("Intervals: 95 %, paired bootstrap over prompts. Seconds: mean wall time a search.");
+        .println(
+            "Intervals: 95 %, paired bootstrap over prompts. Seconds: mean wall time a search.");
   }
 
   static String json(Object value) {

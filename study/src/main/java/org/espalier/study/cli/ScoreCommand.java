@@ -82,7 +82,8 @@ final class ScoreCommand implements Callable<Integer> {
         }
         results.add(line);
         if (!json) {
-          Object value = line.containsKey("score") ? line.get("score") : "FAILED " + line.get("failed");
+          Object value =
+              line.containsKey("score") ? line.get("score") : "FAILED " + line.get("failed");
           terminal.out().println(images.get(i) + "\t" + value);
         }
       }

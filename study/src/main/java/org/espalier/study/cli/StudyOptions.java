@@ -23,10 +23,7 @@ final class StudyOptions {
   @Option(names = "--seed", paramLabel = "N", description = "First seed.")
   @Nullable Long seed;
 
-  @Option(
-      names = "--device",
-      paramLabel = "DEVICE",
-      description = "cpu, gpu, gpu:N or auto.")
+  @Option(names = "--device", paramLabel = "DEVICE", description = "cpu, gpu, gpu:N or auto.")
   @Nullable String device;
 
   @Option(names = "--jobs", paramLabel = "N", description = "Cells run at a time.")

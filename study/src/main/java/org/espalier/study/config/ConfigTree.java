@@ -142,8 +142,8 @@ public final class ConfigTree {
   /**
    * Lays an override over the tree, in place.
    *
-   * @param assignment {@code path=value}, for example {@code arms[0].strategy.width=4}; the value is
-   *     YAML
+   * @param assignment {@code path=value}, for example {@code arms[0].strategy.width=4}; the value
+   *     is YAML
    */
   public void set(String assignment) {
     int equals = assignment.indexOf('=');

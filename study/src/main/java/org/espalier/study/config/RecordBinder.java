@@ -349,8 +349,7 @@ public final class RecordBinder {
       Map<Object, @Nullable Object> keyed = new LinkedHashMap<>();
       for (NodeTuple tuple : ((MappingNode) node).getValue()) {
         Node key = tuple.getKeyNode();
-        keyed.put(
-            bindScalar((Class<?>) of[0], key, path), map.get(((ScalarNode) key).getValue()));
+        keyed.put(bindScalar((Class<?>) of[0], key, path), map.get(((ScalarNode) key).getValue()));
       }
       return keyed;
     }
@@ -550,15 +549,14 @@ public final class RecordBinder {
   private EspalierException wrong(
       Class<?> type, ScalarNode node, String path, @Nullable String advice) {
     return tree.error(
-        node,
-        named(path) + " (" + node.getValue() + ") must be " + describe(type) + ".",
-        advice);
+        node, named(path) + " (" + node.getValue() + ") must be " + describe(type) + ".", advice);
   }
 
   private static @Nullable Method factory(Class<?> type, Class<?> argument) {
     try {
       Method method = type.getMethod("of", argument);
-      return Modifier.isStatic(method.getModifiers()) && type.isAssignableFrom(method.getReturnType())
+      return Modifier.isStatic(method.getModifiers())
+              && type.isAssignableFrom(method.getReturnType())
           ? method
           : null;
     } catch (NoSuchMethodException e) {

@@ -1,10 +1,6 @@
 package org.espalier.study.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamWriteFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.InputStream;
@@ -40,9 +36,6 @@ public final class HtmlReport {
   private static final long MOST_TREE_CHARS = 24L << 20;
   private static final int IMAGE_SIDE = 256;
 
-  private static final ObjectMapper JSON =
-      JsonMapper.builder().enable(StreamWriteFeature.USE_FAST_DOUBLE_WRITER).build();
-
   private HtmlReport() {}
 
   /**
@@ -58,13 +51,8 @@ public final class HtmlReport {
   }
 
   static String html(RunData data) {
-    String json;
-    try {
-      // "<" is escaped so that no text of a prompt can end the script element.
-      json = JSON.writeValueAsString(content(data)).replace("<", "\\u003c");
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("the report's data is JSON", e);
-    }
+    // "<" is escaped so that no text of a prompt can end the script element.
+    String json = RunJson.compact(content(data)).replace("<", "\\u003c");
     String template = resource("/org/espalier/study/report/report.html");
     Map<String, String> parts = new LinkedHashMap<>();
     parts.put("TITLE", escape(data.run().path("study").asText()));
@@ -102,7 +90,10 @@ public final class HtmlReport {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException e) {
       throw new EspalierException(
-          EspalierException.Code.RESOURCE, "The report's part (" + name + ") cannot be read.", null, e);
+          EspalierException.Code.RESOURCE,
+          "The report's part (" + name + ") cannot be read.",
+          null,
+          e);
     }
   }
 
@@ -149,8 +140,7 @@ public final class HtmlReport {
     return arm + "\n" + model + "\n" + level;
   }
 
-  private static void addCells(
-      RunData data, Map<String, Integer> rowOf, Map<String, Object> map) {
+  private static void addCells(RunData data, Map<String, Integer> rowOf, Map<String, Object> map) {
     Set<String> shown = promptsShown(data);
     long seed = data.records().stream().mapToLong(CellRecord::seed).min().orElse(0);
     List<Object> cells = new ArrayList<>();
@@ -161,7 +151,8 @@ public final class HtmlReport {
     long treeChars = 0;
     int left = 0;
     for (CellRecord record : data.records()) {
-      if (!record.isDone() || (record.evaluation() != null && record.metric() == null && hasJudge(record))) {
+      if (!record.isDone()
+          || (record.evaluation() != null && record.metric() == null && hasJudge(record))) {
         failures.add(failure(record));
       }
       if (!shown.contains(record.prompt().id()) || record.seed() != seed) {
@@ -227,7 +218,8 @@ public final class HtmlReport {
     String why = "the evaluator failed";
     if (record.error() != null) {
       why = record.error().message();
-    } else if (record.evaluation() != null && record.evaluation().answer().get(0).failed() != null) {
+    } else if (record.evaluation() != null
+        && record.evaluation().answer().get(0).failed() != null) {
       why = "the evaluator failed: " + record.evaluation().answer().get(0).failed();
     }
     map.put("why", why);

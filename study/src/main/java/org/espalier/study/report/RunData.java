@@ -19,6 +19,7 @@ import org.espalier.study.Studies;
  * @param resolved its configuration
  * @param plan cards, costs and levels
  * @param environment what it was made with
+ * @param prompts with their metadata
  * @param records its cells in the study's order
  * @param summary what they say
  * @param notes what is wrong with the record file, if anything
@@ -29,6 +30,7 @@ public record RunData(
     JsonNode resolved,
     JsonNode plan,
     JsonNode environment,
+    List<JsonNode> prompts,
     List<CellRecord> records,
     Summary summary,
     List<String> notes) {
@@ -66,6 +68,7 @@ public record RunData(
         RunDirectory.readJson(directory.resolved()),
         plan,
         RunDirectory.readJson(directory.environment()),
+        RunDirectory.readJsonLines(directory.prompts()),
         List.copyOf(records),
         Summary.of(records, records, plan.path("tolerance").asDouble(0.05)),
         notes);

@@ -11,9 +11,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
-import org.apache.commons.math3.stat.inference.WilcoxonSignedRankTest;
-import org.apache.commons.math3.stat.inference.BinomialTest;
 import org.apache.commons.math3.stat.inference.AlternativeHypothesis;
+import org.apache.commons.math3.stat.inference.BinomialTest;
+import org.apache.commons.math3.stat.inference.WilcoxonSignedRankTest;
 import org.espalier.study.Amount;
 import org.espalier.study.CellRecord;
 import org.jspecify.annotations.Nullable;
@@ -162,7 +162,12 @@ public record Summary(
     List<Row> rows = new ArrayList<>();
     groups.forEach((series, cells) -> rows.add(row(series, cells, tags)));
     return new Summary(
-        unit, tolerance, metric, rows, comparisons(groups, rows, unit, tolerance), List.copyOf(tags));
+        unit,
+        tolerance,
+        metric,
+        rows,
+        comparisons(groups, rows, unit, tolerance),
+        List.copyOf(tags));
   }
 
   private static Row row(Series series, List<CellRecord> cells, Set<String> tags) {
@@ -181,9 +186,7 @@ public record Summary(
     }
     double wall = done.stream().mapToDouble(CellRecord::seconds).sum();
     double engine =
-        done.stream()
-            .mapToDouble(c -> c.time() == null ? 0 : c.time().engineNanos() * 1e-9)
-            .sum();
+        done.stream().mapToDouble(c -> c.time() == null ? 0 : c.time().engineNanos() * 1e-9).sum();
     return new Row(
         series.arm(),
         series.model(),
@@ -253,19 +256,27 @@ public record Summary(
       List<Comparison> raw = new ArrayList<>();
       groups.forEach(
           (series, cells) -> {
-            Series base = baseline(groups, series, arm);
-            if (base == null || base.equals(series)) {
-              return;
+            Set<Series> bases = new LinkedHashSet<>();
+            Series overall = baseline(groups, series, arm);
+            if (overall != null) {
+              bases.add(overall);
             }
-            Comparison comparison =
-                compare(series, base, cells, groups.getOrDefault(base, List.of()), measure);
-            Row row = byName.get(name(series.arm(), series.model(), series.level()));
-            Row other = byName.get(name(base.arm(), base.model(), base.level()));
-            if (comparison != null && row != null && other != null) {
-              double a = row.spend(unit);
-              double b = other.spend(unit);
-              boolean equal = Math.abs(a - b) <= tolerance * Math.max(a, b);
-              raw.add(withCompute(comparison, equal));
+            groups.keySet().stream()
+                .filter(other -> other.level().equals(series.level()))
+                .findFirst()
+                .ifPresent(bases::add);
+            bases.remove(series);
+            for (Series base : bases) {
+              Comparison comparison =
+                  compare(series, base, cells, groups.getOrDefault(base, List.of()), measure);
+              Row row = byName.get(name(series.arm(), series.model(), series.level()));
+              Row other = byName.get(name(base.arm(), base.model(), base.level()));
+              if (comparison != null && row != null && other != null) {
+                double a = row.spend(unit);
+                double b = other.spend(unit);
+                boolean equal = Math.abs(a - b) <= tolerance * Math.max(a, b);
+                raw.add(withCompute(comparison, equal));
+              }
             }
           });
       result.addAll(holm(raw));
@@ -283,8 +294,7 @@ public record Summary(
     Series fallback = null;
     for (String model : List.of(series.model(), "")) {
       for (Series candidate : groups.keySet()) {
-        if (candidate.arm().equals(arm)
-            && (model.isEmpty() || candidate.model().equals(model))) {
+        if (candidate.arm().equals(arm) && (model.isEmpty() || candidate.model().equals(model))) {
           if (candidate.level().equals(series.level())) {
             return candidate;
           }
@@ -305,12 +315,7 @@ public record Summary(
       List<CellRecord> baseCells,
       String measure) {
     boolean metric = measure.equals("metric");
-    if (!metric && !series.model().equals(base.model())) {
-      // Scores of one verifier on two models compare too, but the claim is about the metric.
-      metric = false;
-    }
-    Function<CellRecord, @Nullable Double> value =
-        metric ? CellRecord::metric : CellRecord::score;
+    Function<CellRecord, @Nullable Double> value = metric ? CellRecord::metric : CellRecord::score;
     Map<String, Double> ours = byPrompt(cells, value);
     Map<String, Double> theirs = byPrompt(baseCells, value);
     List<Double> differences = new ArrayList<>();
@@ -485,8 +490,7 @@ public record Summary(
       return budget;
     }
     return equalCompute(level)
-        ? budget
-            + ", equal compute within %.0f %%".formatted(100 * tolerance)
+        ? budget + ", equal compute within %.0f %%".formatted(100 * tolerance)
         : budget
             + ": spends differ by more than %.0f %%, not an equal-compute comparison"
                 .formatted(100 * tolerance);

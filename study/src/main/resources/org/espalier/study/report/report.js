@@ -155,7 +155,11 @@
       });
     },
   };
-  function options(tooltip) {
+  function options(tooltip, sets) {
+    const all = sets.flatMap((d) => d.data.flatMap((p) => [p.y, p.low, p.high])).filter((v) => v !== undefined);
+    const least = Math.min(...all), most = Math.max(...all), pad = (most - least || 1) * 0.05;
+    const bounded = state.measure === 'metric' && least >= 0 && most <= 1;
+    const range = all.length ? { min: bounded ? Math.max(0, least - pad) : least - pad, max: bounded ? Math.min(1, most + pad) : most + pad } : {};
     const css = getComputedStyle(root);
     const soft = css.getPropertyValue('--soft').trim();
     const line = css.getPropertyValue('--line').trim();
@@ -165,7 +169,7 @@
       scales: {
         x: { type: 'logarithmic', title: { display: true, text: AXES[state.axis] + ' a search', color: soft },
           ticks: { color: soft, maxTicksLimit: 6, maxRotation: 0, autoSkipPadding: 18, callback: (v) => brief(v) }, grid: { color: line } },
-        y: { title: { display: true, text: MEASURES[state.measure], color: soft }, ticks: { color: soft }, grid: { color: line }, grace: '5%' },
+        y: { title: { display: true, text: MEASURES[state.measure], color: soft }, ticks: { color: soft, callback: (v) => Number(v.toPrecision(3)) }, grid: { color: line }, ...range },
       },
       plugins: { legend: { display: false }, tooltip: { filter: (item) => !item.dataset.band, callbacks: { label: tooltip } } },
     };
@@ -179,7 +183,7 @@
         .map((r) => ({ x: r[state.axis], y: r[state.measure].mean, low: r[state.measure].low, high: r[state.measure].high, level: r.level }))
         .sort((a, b) => a.x - b.x),
     })).filter((d) => d.data.length);
-    charts.push(new Chart($('levels'), { type: 'line', data: { datasets: points }, options: options(tip), plugins: [errorBars] }));
+    charts.push(new Chart($('levels'), { type: 'line', data: { datasets: points }, options: options(tip, points), plugins: [errorBars] }));
     const sets = [];
     for (const name of series) {
       let best = -1;
@@ -193,7 +197,7 @@
       sets.push({ ...base, label: name, band: true, data: curve.map((p) => ({ x: p.spend, y: p.low })) });
       sets.push({ ...base, label: name, borderWidth: 2, pointRadius: curve.length === 1 ? 5 : 0, backgroundColor: colour(name), data: curve.map((p) => ({ x: p.spend, y: p.mean, low: p.low, high: p.high })) });
     }
-    charts.push(new Chart($('anytime'), { type: 'line', data: { datasets: sets }, options: options(tip) }));
+    charts.push(new Chart($('anytime'), { type: 'line', data: { datasets: sets }, options: options(tip, sets) }));
   }
 
   // ---- categories --------------------------------------------------------------------------
