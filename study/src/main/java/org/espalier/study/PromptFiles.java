@@ -48,22 +48,6 @@ public final class PromptFiles {
 
   private PromptFiles() {}
 
-  /** The form of a prompt file. */
-  public enum Format {
-    /** GenEval's evaluation_metadata.jsonl: a JSON object a line. */
-    GENEVAL,
-    /** T2I-CompBench's *_val.txt: a prompt a line, the category in the file's name. */
-    T2I_COMPBENCH,
-    /** DrawBench's CSV with the header Prompts,Category. */
-    DRAWBENCH,
-    /** PartiPrompts' TSV with the header Prompt, Category, Challenge, Note. */
-    PARTI,
-    /** ImageReward's JSON array of objects with id and prompt. */
-    IMAGE_REWARD,
-    /** A prompt a line. */
-    TEXT
-  }
-
   /**
    * The prompts of a study.
    *
@@ -148,7 +132,7 @@ public final class PromptFiles {
             "The prompt set (" + set + ") is not on the class path.",
             "Maybe write set: shapes/geneval, or use file.");
       }
-      return parse(set, decode(set, in.readAllBytes()), Format.GENEVAL);
+      return parse(set, decode(set, in.readAllBytes()), PromptFormat.GENEVAL);
     } catch (IOException e) {
       throw new EspalierException(
           EspalierException.Code.RESOURCE,
@@ -165,8 +149,8 @@ public final class PromptFiles {
    * @param text its content
    * @param format its form, or null to tell it from name and content
    */
-  public static List<Prompt> parse(String name, String text, @Nullable Format format) {
-    Format form = format == null ? guess(name, text) : format;
+  public static List<Prompt> parse(String name, String text, @Nullable PromptFormat format) {
+    PromptFormat form = format == null ? guess(name, text) : format;
     List<Prompt> prompts =
         switch (form) {
           case GENEVAL -> geneval(name, text);
@@ -189,21 +173,21 @@ public final class PromptFiles {
     return prompts;
   }
 
-  private static Format guess(String name, String text) {
+  private static PromptFormat guess(String name, String text) {
     String lower = name.toLowerCase(Locale.ROOT);
     if (lower.endsWith(".jsonl")) {
-      return Format.GENEVAL;
+      return PromptFormat.GENEVAL;
     }
     if (lower.endsWith(".json")) {
-      return text.stripLeading().startsWith("[") ? Format.IMAGE_REWARD : Format.GENEVAL;
+      return text.stripLeading().startsWith("[") ? PromptFormat.IMAGE_REWARD : PromptFormat.GENEVAL;
     }
     if (lower.endsWith(".csv")) {
-      return Format.DRAWBENCH;
+      return PromptFormat.DRAWBENCH;
     }
     if (lower.endsWith(".tsv")) {
-      return Format.PARTI;
+      return PromptFormat.PARTI;
     }
-    return lower.endsWith("_val.txt") ? Format.T2I_COMPBENCH : Format.TEXT;
+    return lower.endsWith("_val.txt") ? PromptFormat.T2I_COMPBENCH : PromptFormat.TEXT;
   }
 
   private static String category(String name) {

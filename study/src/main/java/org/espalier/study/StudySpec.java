@@ -82,7 +82,7 @@ public record StudySpec(
       @Nullable String file,
       @Nullable String set,
       @Nullable List<String> inline,
-      PromptFiles.@Nullable Format format,
+      @Nullable PromptFormat format,
       @Nullable Integer limit,
       @Nullable List<String> tags) {
     public Prompts {

@@ -81,7 +81,8 @@ class KillTest {
     }
     requireSame(out, expected);
     System.out.printf(
-        "%d kills in %d runs, %d of them after records had been written%n", kills, run + 1, resumed);
+        "%d kills in %d runs, %d of them after records had been written%n",
+        kills, run + 1, resumed);
     assertThat(resumed).isGreaterThan(KILLS / 3);
   }
 

@@ -15,8 +15,7 @@ public final class KilledRun {
   public static void main(String[] args) {
     Path out = Path.of(args[1]);
     Studies studies =
-        new Studies(
-            PluginRegistry.discover(KilledRun.class.getClassLoader()), new SearchEngine());
+        new Studies(PluginRegistry.discover(KilledRun.class.getClassLoader()), new SearchEngine());
     Studies.Watcher watcher =
         new Studies.Watcher() {
           @Override

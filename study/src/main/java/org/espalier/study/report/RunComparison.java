@@ -85,7 +85,8 @@ public record RunComparison(
                 PairedBootstrap.mean(
                     byPrompt.values().stream()
                         .map(
-                            list -> list.stream().mapToDouble(Double::doubleValue).average().orElse(0))
+                            list ->
+                                list.stream().mapToDouble(Double::doubleValue).average().orElse(0))
                         .toList())));
     List<String> configuration = new ArrayList<>();
     diff("", first.resolved(), second.resolved(), configuration);

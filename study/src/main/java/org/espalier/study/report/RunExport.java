@@ -90,10 +90,33 @@ public final class RunExport {
     List<String> header =
         new ArrayList<>(
             List.of(
-                "cell", "status", "arm", "strategy", "model", "prompt_id", "tag", "prompt", "seed",
-                "level", "unit", "limit", "stop", "utilisation", "score", "incumbent_score", "nfe",
-                "rows", "tokens", "flops", "decodes", "verifier_calls", "verifier_flops",
-                "seconds", "engine_seconds", "image", "error"));
+                "cell",
+                "status",
+                "arm",
+                "strategy",
+                "model",
+                "prompt_id",
+                "tag",
+                "prompt",
+                "seed",
+                "level",
+                "unit",
+                "limit",
+                "stop",
+                "utilisation",
+                "score",
+                "incumbent_score",
+                "nfe",
+                "rows",
+                "tokens",
+                "flops",
+                "decodes",
+                "verifier_calls",
+                "verifier_flops",
+                "seconds",
+                "engine_seconds",
+                "image",
+                "error"));
     evaluators.forEach(name -> header.add("metric_" + name));
     StringWriter text = new StringWriter();
     try (CSVPrinter printer =
@@ -104,8 +127,17 @@ public final class RunExport {
         CellRecord.Axes axes = r.axes();
         row.addAll(
             List.of(
-                r.cell(), r.status(), r.arm(), r.strategy(), r.model(), r.prompt().id(),
-                r.prompt().tag(), r.prompt().text(), r.seed(), r.level(), r.budget().unit(),
+                r.cell(),
+                r.status(),
+                r.arm(),
+                r.strategy(),
+                r.model(),
+                r.prompt().id(),
+                r.prompt().tag(),
+                r.prompt().text(),
+                r.seed(),
+                r.level(),
+                r.budget().unit(),
                 r.budget().limit()));
         row.add(r.stop());
         row.add(r.utilisation());
@@ -113,8 +145,14 @@ public final class RunExport {
         row.add(r.incumbentScore());
         row.addAll(
             List.of(
-                axes.nfe(), axes.rows(), axes.tokens(), axes.flops(), axes.decodes(),
-                axes.verifierCalls(), axes.verifierFlops(), r.seconds(),
+                axes.nfe(),
+                axes.rows(),
+                axes.tokens(),
+                axes.flops(),
+                axes.decodes(),
+                axes.verifierCalls(),
+                axes.verifierFlops(),
+                r.seconds(),
                 r.time() == null ? 0 : r.time().engineNanos() * 1e-9));
         row.add(r.images() == null ? null : r.images().answer());
         row.add(r.error() == null ? null : r.error().message());
@@ -141,8 +179,18 @@ public final class RunExport {
   }
 
   private static final List<String> COLUMNS =
-      List.of("arm", "model", "budget", "metric", "verifier score", "nfe", "FLOPs", "images",
-          "calls", "seconds", "used");
+      List.of(
+          "arm",
+          "model",
+          "budget",
+          "metric",
+          "verifier score",
+          "nfe",
+          "FLOPs",
+          "images",
+          "calls",
+          "seconds",
+          "used");
 
   private List<String> columns(Summary.Row row) {
     return List.of(
@@ -164,8 +212,7 @@ public final class RunExport {
     text.append("| ").append(String.join(" | ", COLUMNS)).append(" |\n");
     text.append("|---|---|---|").append("--:|".repeat(COLUMNS.size() - 3)).append('\n');
     for (Summary.Row row : data.summary().rows()) {
-      List<String> cells =
-          columns(row).stream().map(cell -> cell.replace("|", "\\|")).toList();
+      List<String> cells = columns(row).stream().map(cell -> cell.replace("|", "\\|")).toList();
       text.append("| ").append(String.join(" | ", cells)).append(" |\n");
     }
     return text.append("\nMean [95 % interval], paired bootstrap over prompts; run ")
@@ -186,8 +233,7 @@ public final class RunExport {
   }
 
   private static String latex(String text) {
-    return text.replace("\\", "\\textbackslash{}")
-        .replaceAll("([%&#_$])", "\\\\$1");
+    return text.replace("\\", "\\textbackslash{}").replaceAll("([%&#_$])", "\\\\$1");
   }
 
   private String json() {
@@ -255,7 +301,8 @@ public final class RunExport {
               StringBuilder results = new StringBuilder();
               prompts.forEach(
                   (id, cells) -> {
-                    String index = String.format(Locale.ROOT, "%05d", Math.max(0, order.indexOf(id)));
+                    String index =
+                        String.format(Locale.ROOT, "%05d", Math.max(0, order.indexOf(id)));
                     JsonNode fields = metadata.getOrDefault(id, RunJson.object());
                     RunDirectory.write(
                         root.resolve(index).resolve("metadata.jsonl"),
@@ -288,8 +335,7 @@ public final class RunExport {
     line.put("metadata", metadata.toString());
     line.put(
         "details",
-        Canonical.json(
-            record.evaluation() == null ? List.of() : record.evaluation().answer()));
+        Canonical.json(record.evaluation() == null ? List.of() : record.evaluation().answer()));
     return line + "\n";
   }
 
@@ -308,8 +354,7 @@ public final class RunExport {
                           cell,
                           out.resolve(name)
                               .resolve("samples")
-                              .resolve(
-                                  String.format(Locale.ROOT, "%s_%06d.png", text, id[0]++)));
+                              .resolve(String.format(Locale.ROOT, "%s_%06d.png", text, id[0]++)));
                     }
                   });
             });
@@ -372,12 +417,16 @@ public final class RunExport {
       metrics.put("seconds", row.seconds());
       metrics.put("utilisation", row.utilisation());
       metrics.put("failed", (double) row.failed());
-      metrics.forEach((name, value) -> put(run, "metrics/" + name, end + " " + value + " " + step + "\n"));
+      metrics.forEach(
+          (name, value) -> put(run, "metrics/" + name, end + " " + value + " " + step + "\n"));
       try {
         Files.createDirectories(run.resolve("artifacts"));
       } catch (IOException e) {
         throw new EspalierException(
-            EspalierException.Code.RESOURCE, "The directory (" + run + ") cannot be made.", null, e);
+            EspalierException.Code.RESOURCE,
+            "The directory (" + run + ") cannot be made.",
+            null,
+            e);
       }
     }
     return out;

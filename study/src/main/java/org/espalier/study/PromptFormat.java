@@ -1,0 +1,17 @@
+package org.espalier.study;
+
+/** The form of a prompt file. */
+public enum PromptFormat {
+  /** GenEval's evaluation_metadata.jsonl: a JSON object a line. */
+  GENEVAL,
+  /** T2I-CompBench's *_val.txt: a prompt a line, the category in the file's name. */
+  T2I_COMPBENCH,
+  /** DrawBench's CSV with the header Prompts,Category. */
+  DRAWBENCH,
+  /** PartiPrompts' TSV with the header Prompt, Category, Challenge, Note. */
+  PARTI,
+  /** ImageReward's JSON array of objects with id and prompt. */
+  IMAGE_REWARD,
+  /** A prompt a line. */
+  TEXT
+}
