@@ -163,8 +163,13 @@ class NanoEvaluatorTest {
     // Stem, block0, down0, block1, down1, three blocks of two convolutions, head.
     assertThat(detector.flops())
         .isEqualTo(
-            7_077_888L + 150_994_944 + 67_108_864 + 150_994_944 + 50_331_648
-                + 3 * 84_934_656 + 10_616_832);
+            7_077_888L
+                + 150_994_944
+                + 67_108_864
+                + 150_994_944
+                + 50_331_648
+                + 3 * 84_934_656
+                + 10_616_832);
   }
 
   @Test
