@@ -91,6 +91,16 @@ public interface SearchContext {
   List<Candidate> verify(VerifierRole role, List<Trajectory> batch);
 
   /**
+   * Descriptors of what trajectories show, for methods that look at diversity: the image (of an
+   * incomplete trajectory the preview, which needs {@link Capability#PREVIEW}) averaged over a grid
+   * of 8 x 8 cells, row-major, three channels a cell from 0 to 1: 192 numbers. Costs the decoding,
+   * which a later {@link #verify} of the same trajectory then has for free.
+   *
+   * @param batch what to describe
+   */
+  List<float[]> features(List<Trajectory> batch);
+
+  /**
    * Drops every live trajectory of this search but these. The engine frees what nothing needs.
    *
    * @param keep the survivors

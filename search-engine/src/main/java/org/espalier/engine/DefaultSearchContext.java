@@ -550,31 +550,80 @@ final class DefaultSearchContext implements SearchContext {
         });
   }
 
-  private List<Verdict> judge(
-      VerifierRole role, Verifier verifier, List<Node> chunk, Ledger.Reservation reservation) {
+  @Override
+  public List<float[]> features(List<Trajectory> batch) {
+    List<Node> nodes = new ArrayList<>();
+    Set<Node> willBeDecoded = Collections.newSetFromMap(new IdentityHashMap<>());
+    Cost quote = Cost.ZERO;
+    for (Trajectory trajectory : batch) {
+      Node node = store.require(trajectory);
+      if (!node.isComplete()) {
+        require(Capability.PREVIEW, "features of an incomplete trajectory");
+      }
+      nodes.add(node);
+      if (node.image == null && willBeDecoded.add(node)) {
+        quote = quote.plus(quotes.decode(node.step));
+      }
+    }
+    return verb(
+        "features",
+        quote,
+        -1,
+        new ArrayList<>(),
+        reservation -> {
+          List<float[]> features = new ArrayList<>();
+          for (List<Node> chunk : chunks(nodes)) {
+            List<Artifact> artifacts = new ArrayList<>();
+            try {
+              decode(chunk, reservation, artifacts);
+            } finally {
+              artifacts.forEach(Artifact::close);
+            }
+          }
+          for (Node node : nodes) {
+            RgbImage image = node.image;
+            if (image == null) {
+              throw new AssertionError("an image was decoded and is not there");
+            }
+            features.add(Thumbnail.of(image));
+          }
+          return features;
+        });
+  }
+
+  /** Decodes those of some rows that have no image yet; the caller closes the artifacts. */
+  private Map<Node, Artifact> decode(
+      List<Node> chunk, Ledger.Reservation reservation, List<Artifact> artifacts) {
+    Map<Node, Artifact> byNode = new IdentityHashMap<>();
     List<Node> undecoded = new ArrayList<>();
+    Set<Node> seen = Collections.newSetFromMap(new IdentityHashMap<>());
     for (Node node : chunk) {
-      if (node.image == null && !undecoded.contains(node)) {
+      if (node.image == null && seen.add(node)) {
         undecoded.add(node);
       }
     }
+    if (!undecoded.isEmpty()) {
+      List<DecodeRow> rows = new ArrayList<>();
+      undecoded.forEach(node -> rows.add(new DecodeRow(open(node), conditioning)));
+      NativeGate.Measured<List<Artifact>> measured = gate.call(model, () -> model.decode(rows));
+      artifacts.addAll(measured.result());
+      requireSize(card.id(), "decode", artifacts, rows.size());
+      reservation.commit(
+          Phase.DECODE,
+          new Cost(0, 0, 0, measured.work().flops(), undecoded.size(), 0, 0, measured.nanos()));
+      for (int i = 0; i < undecoded.size(); i++) {
+        byNode.put(undecoded.get(i), artifacts.get(i));
+        undecoded.get(i).image = artifacts.get(i).image();
+      }
+    }
+    return byNode;
+  }
+
+  private List<Verdict> judge(
+      VerifierRole role, Verifier verifier, List<Node> chunk, Ledger.Reservation reservation) {
     List<Artifact> artifacts = new ArrayList<>();
     try {
-      Map<Node, Artifact> byNode = new IdentityHashMap<>();
-      if (!undecoded.isEmpty()) {
-        List<DecodeRow> rows = new ArrayList<>();
-        undecoded.forEach(node -> rows.add(new DecodeRow(open(node), conditioning)));
-        NativeGate.Measured<List<Artifact>> measured = gate.call(model, () -> model.decode(rows));
-        artifacts.addAll(measured.result());
-        requireSize(card.id(), "decode", artifacts, rows.size());
-        reservation.commit(
-            Phase.DECODE,
-            new Cost(0, 0, 0, measured.work().flops(), undecoded.size(), 0, 0, measured.nanos()));
-        for (int i = 0; i < undecoded.size(); i++) {
-          byNode.put(undecoded.get(i), artifacts.get(i));
-          undecoded.get(i).image = artifacts.get(i).image();
-        }
-      }
+      Map<Node, Artifact> byNode = decode(chunk, reservation, artifacts);
       List<Judgement> judgements = new ArrayList<>();
       for (Node node : chunk) {
         Artifact artifact = byNode.get(node);

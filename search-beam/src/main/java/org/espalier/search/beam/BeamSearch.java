@@ -179,24 +179,10 @@ public final class BeamSearch implements SearchStrategy {
   }
 
   private int candidates(SearchContext context) {
-    if (!config.candidates().isAuto()) {
-      return config.candidates().value().getAsInt();
-    }
-    int affordable = 1;
-    int refused = 2;
-    while (refused < 1 << 20 && context.budget().affords(cost(context, refused))) {
-      affordable = refused;
-      refused *= 2;
-    }
-    while (refused - affordable > 1) {
-      int middle = (affordable + refused) / 2;
-      if (context.budget().affords(cost(context, middle))) {
-        affordable = middle;
-      } else {
-        refused = middle;
-      }
-    }
-    return affordable;
+    return config
+        .candidates()
+        .value()
+        .orElseGet(() -> Sizing.largest(context, candidates -> cost(context, candidates)));
   }
 
   /**

@@ -16,4 +16,13 @@ final class Checks {
     }
     return value;
   }
+
+  static double inside(double low, double high, double value, String what, String key) {
+    if (!(value >= low && value <= high)) {
+      throw EspalierException.config(
+          "The %s (%s) must lie in [%s, %s].".formatted(what, value, low, high),
+          "Maybe set strategy.%s between %s and %s.".formatted(key, low, high));
+    }
+    return value;
+  }
 }

@@ -1,0 +1,109 @@
+package org.espalier.search.beam;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import org.espalier.api.Candidate;
+import org.espalier.api.Capability;
+import org.espalier.api.DrawKey;
+import org.espalier.api.SearchContext;
+import org.espalier.api.SearchStrategy;
+import org.espalier.api.StrategyCard;
+
+/**
+ * Soft value-based decoding (<a href="https://arxiv.org/abs/2408.08252">Li et al. 2024</a>, SVDD):
+ * at each step every particle draws some children and one of them is kept by what it shows. The
+ * value of a child is the verifier's score of its preview (the posterior mean of a flow model); no
+ * value network is learned.
+ */
+final class SvddSearch implements SearchStrategy, PopulationLoop.Roles {
+  private static final StrategyCard CARD =
+      StrategyCard.of(
+          "svdd",
+          "Keeps the best of some children of every particle at every step.",
+          "https://arxiv.org/abs/2408.08252",
+          Capability.STOCHASTIC_STEP,
+          Capability.PREVIEW);
+  private final SvddSearchConfig config;
+  private final PopulationLoop loop = new PopulationLoop(this);
+
+  SvddSearch(SvddSearchConfig config) {
+    this.config = config;
+  }
+
+  @Override
+  public StrategyCard card() {
+    return CARD;
+  }
+
+  @Override
+  public Candidate search(SearchContext context) {
+    return loop.search(
+        context,
+        config
+            .candidates()
+            .value()
+            .orElseGet(() -> Sizing.largest(context, size -> loop.cost(context, size))));
+  }
+
+  @Override
+  public String name() {
+    return "svdd";
+  }
+
+  /** As many roots as there will be children, of which as many particles go on. */
+  @Override
+  public int initial(int size) {
+    return config.particles() * size;
+  }
+
+  @Override
+  public int children(int size) {
+    return size;
+  }
+
+  @Override
+  public boolean scores(SearchContext context, int taken) {
+    return taken == 1 || (taken >= config.from() && context.isStochastic(taken - 1));
+  }
+
+  @Override
+  public List<PopulationLoop.Member> select(
+      SearchContext context, int taken, int size, List<PopulationLoop.Member> members) {
+    if (members.size() <= config.particles()) {
+      return members;
+    }
+    List<PopulationLoop.Member> chosen = new ArrayList<>();
+    int family = members.size() / config.particles();
+    DrawKey key = context.stream("svdd-choice").child(taken);
+    for (int particle = 0; particle < config.particles(); particle++) {
+      chosen.add(
+          choose(
+              members.subList(particle * family, (particle + 1) * family), key.child(particle)));
+    }
+    return chosen;
+  }
+
+  private PopulationLoop.Member choose(List<PopulationLoop.Member> family, DrawKey key) {
+    boolean scored = family.get(0).scores().size() > 0;
+    if (scored && config.temperature() > 0) {
+      double[] weights =
+          Resampling.normalise(
+              family.stream().mapToDouble(m -> m.latest() / config.temperature()).toArray());
+      if (weights != null) {
+        return Resampling.MULTINOMIAL.draw(family, weights, 1, key).get(0);
+      }
+    }
+    // The first of the best; unscored families keep their first.
+    return family.stream()
+        .max(
+            Comparator.comparingDouble(PopulationLoop.Member::latest)
+                .thenComparing(family::indexOf, Comparator.reverseOrder()))
+        .orElseThrow();
+  }
+
+  @Override
+  public long survivors(SearchContext context, int taken, int size, long members) {
+    return Math.min(members, config.particles());
+  }
+}

@@ -1,0 +1,119 @@
+package org.espalier.search.beam;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.espalier.api.Candidate;
+import org.espalier.api.Capability;
+import org.espalier.api.SearchContext;
+import org.espalier.api.SearchStrategy;
+import org.espalier.api.StrategyCard;
+
+/**
+ * TTS-VAR (<a href="https://arxiv.org/abs/2507.18537">Chen et al. 2025</a>): a population that
+ * shrinks as scales grow, 8N, 8N, 6N, 6N, 6N, 4N, 2N, 2N, 2N, N, N, N, N. Where it shrinks early
+ * (before the scales 2 and 5), scores say little yet, and members are chosen for diversity, one
+ * nearest to the centre of each cluster; where it shrinks later (before the scales 6 and 9), members
+ * are resampled in proportion to {@code exp(lambda * score)} of what they show.
+ *
+ * <p>The paper clusters DINOv2 features; here they are the coarse mean colours of {@link
+ * SearchContext#features}, which need no further network and say less about content.
+ */
+final class TtsVarSearch implements SearchStrategy, PopulationLoop.Roles {
+  private static final StrategyCard CARD =
+      StrategyCard.of(
+          "tts-var",
+          "A shrinking population: first chosen for diversity, then by score.",
+          "https://arxiv.org/abs/2507.18537",
+          Capability.STOCHASTIC_STEP,
+          Capability.PREVIEW);
+  private static final int[] SCHEDULE = {8, 8, 6, 6, 6, 4, 2, 2, 2, 1, 1, 1, 1};
+
+  /** Scales before this one shrink the population by clusters, later ones by score. */
+  private static final int SCORED_FROM = 6;
+
+  private final TtsVarSearchConfig config;
+  private final PopulationLoop loop = new PopulationLoop(this);
+
+  TtsVarSearch(TtsVarSearchConfig config) {
+    this.config = config;
+  }
+
+  @Override
+  public StrategyCard card() {
+    return CARD;
+  }
+
+  @Override
+  public Candidate search(SearchContext context) {
+    return loop.search(
+        context,
+        config
+            .n()
+            .value()
+            .orElseGet(() -> Sizing.largest(context, size -> loop.cost(context, size))));
+  }
+
+  @Override
+  public String name() {
+    return "tts-var";
+  }
+
+  @Override
+  public int initial(int size) {
+    return SCHEDULE[0] * size;
+  }
+
+  @Override
+  public int children(int size) {
+    return 1;
+  }
+
+  /** The published scale that a step of this model stands for. */
+  private static int scale(SearchContext context, int step) {
+    return Math.min(SCHEDULE.length - 1, step * SCHEDULE.length / context.horizon());
+  }
+
+  private static boolean shrinks(SearchContext context, int taken) {
+    return SCHEDULE[scale(context, taken)] < SCHEDULE[scale(context, taken - 1)];
+  }
+
+  private boolean clusters(SearchContext context, int taken) {
+    return shrinks(context, taken) && scale(context, taken) < SCORED_FROM;
+  }
+
+  @Override
+  public boolean scores(SearchContext context, int taken) {
+    return shrinks(context, taken) && !clusters(context, taken);
+  }
+
+  @Override
+  public List<PopulationLoop.Member> select(
+      SearchContext context, int taken, int size, List<PopulationLoop.Member> members) {
+    int count = (int) survivors(context, taken, size, members.size());
+    if (count == members.size()) {
+      return members;
+    }
+    if (clusters(context, taken)) {
+      if (!config.clustering()) {
+        return members.subList(0, count);
+      }
+      List<float[]> features =
+          context.features(members.stream().map(PopulationLoop.Member::at).toList());
+      List<PopulationLoop.Member> chosen = new ArrayList<>();
+      Clusters.representatives(features, count).forEach(i -> chosen.add(members.get(i)));
+      return chosen;
+    }
+    double[] weights =
+        Resampling.normalise(
+            members.stream().mapToDouble(m -> config.lambda() * m.latest()).toArray());
+    return weights == null
+        ? members.subList(0, count)
+        : Resampling.MULTINOMIAL.draw(
+            members, weights, count, context.stream("resample").child(taken));
+  }
+
+  @Override
+  public long survivors(SearchContext context, int taken, int size, long members) {
+    return Math.min(members, (long) SCHEDULE[scale(context, taken)] * size);
+  }
+}

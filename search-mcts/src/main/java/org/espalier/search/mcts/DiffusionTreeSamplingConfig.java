@@ -1,0 +1,64 @@
+package org.espalier.search.mcts;
+
+import org.espalier.api.AutoInt;
+
+/**
+ * Parameters of diffusion tree sampling.
+ *
+ * @param iterations roll-outs, positive, or {@code auto} (default): until the budget is spent
+ * @param mode {@code sample} draws children in proportion to {@code exp(lambda * value)} (DTS);
+ *     {@code search} takes the greatest value plus a confidence term (DTS*). Default {@code search}
+ * @param lambda weight of a unit of score, in [1e-6, 1e6]; default 10
+ * @param exploration weight of the confidence term of {@code search} over values scaled to [0, 1],
+ *     in [0, 100]; default 0.5
+ * @param wideningFactor a node visited n times may have {@code factor * n^exponent} children, in
+ *     [0.1, 100]; default 1.5
+ * @param wideningExponent see there; in [0, 1]; default 0.5
+ */
+public record DiffusionTreeSamplingConfig(
+    AutoInt iterations,
+    Mode mode,
+    Double lambda,
+    Double exploration,
+    Double wideningFactor,
+    Double wideningExponent) {
+
+  /** What the tree is for. */
+  public enum Mode {
+    /** Samples from the tilted distribution. */
+    SAMPLE,
+    /** Looks for the best sample. */
+    SEARCH
+  }
+
+  public DiffusionTreeSamplingConfig {
+    iterations =
+        iterations == null
+            ? AutoInt.AUTO
+            : iterations.requirePositive("number of iterations", "strategy.iterations");
+    mode = mode == null ? Mode.SEARCH : mode;
+    lambda = Checks.inside(1e-6, 1e6, lambda == null ? 10.0 : lambda, "lambda", "lambda");
+    exploration =
+        Checks.inside(
+            0, 100, exploration == null ? 0.5 : exploration, "exploration", "exploration");
+    wideningFactor =
+        Checks.inside(
+            0.1,
+            100,
+            wideningFactor == null ? 1.5 : wideningFactor,
+            "widening factor",
+            "wideningFactor");
+    wideningExponent =
+        Checks.inside(
+            0,
+            1,
+            wideningExponent == null ? 0.5 : wideningExponent,
+            "widening exponent",
+            "wideningExponent");
+  }
+
+  /** All by default. */
+  public static DiffusionTreeSamplingConfig defaults() {
+    return new DiffusionTreeSamplingConfig(AutoInt.AUTO, Mode.SEARCH, 10.0, 0.5, 1.5, 0.5);
+  }
+}

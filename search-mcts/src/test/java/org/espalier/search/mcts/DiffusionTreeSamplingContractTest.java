@@ -1,0 +1,78 @@
+package org.espalier.search.mcts;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import org.espalier.api.AutoInt;
+import org.espalier.api.SearchStrategy;
+import org.espalier.spi.GenerativeModel;
+import org.espalier.testkit.SearchTestKit;
+import org.espalier.testkit.StrategyContract;
+import org.espalier.testkit.ToyFlowModel;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+
+class DiffusionTreeSamplingContractTest extends StrategyContract {
+  @Override
+  protected SearchStrategy strategy() {
+    return new DiffusionTreeSampling(DiffusionTreeSamplingConfig.defaults());
+  }
+
+  @Override
+  protected GenerativeModel beatsRandomOn() {
+    return ToyFlowModel.sde();
+  }
+
+  @Override
+  protected double beatsRandomAt() {
+    return 100;
+  }
+
+  @Test
+  void costsARollOutAnIteration() {
+    assertThat(
+            SearchTestKit.strategy(
+                    "diffusion-tree-sampling",
+                    new DiffusionTreeSamplingConfig(
+                        AutoInt.of(25),
+                        DiffusionTreeSamplingConfig.Mode.SAMPLE,
+                        10.0,
+                        0.5,
+                        1.5,
+                        0.5))
+                .model(ToyFlowModel.sde())
+                .run()
+                .spent()
+                .decodes())
+        .isEqualTo(25);
+  }
+
+  @Test
+  void refusesALambdaOfZero() {
+    assertThatThrownBy(
+            () ->
+                new DiffusionTreeSamplingConfig(
+                    AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SEARCH, 0.0, 0.5, 1.5, 0.5))
+        .hasMessageContaining("lambda (0.0)");
+  }
+
+  @Nested
+  class Sampling extends StrategyContract {
+    @Override
+    protected SearchStrategy strategy() {
+      return new DiffusionTreeSampling(
+          new DiffusionTreeSamplingConfig(
+              AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SAMPLE, 60.0, 0.5, 1.5, 0.5));
+    }
+
+    @Override
+    protected GenerativeModel beatsRandomOn() {
+      return ToyFlowModel.sde();
+    }
+
+    @Override
+    protected double beatsRandomAt() {
+      return 100;
+    }
+  }
+}
