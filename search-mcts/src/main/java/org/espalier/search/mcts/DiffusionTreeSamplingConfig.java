@@ -10,10 +10,10 @@ import org.espalier.api.AutoInt;
  *     {@code search} takes the greatest value plus a confidence term (DTS*). Default {@code search}
  * @param lambda weight of a unit of score, in [1e-6, 1e6]; default 10
  * @param exploration weight of the confidence term of {@code search} over values scaled to [0, 1],
- *     in [0, 100]; default 0.5
+ *     in [0, 100]; default 0.05
  * @param wideningFactor a node visited n times may have {@code factor * n^exponent} children, in
- *     [0.1, 100]; default 1.5
- * @param wideningExponent see there; in [0, 1]; default 0.5
+ *     [0.1, 100]; default 2
+ * @param wideningExponent see there; in [0, 1]; default 0.4
  */
 public record DiffusionTreeSamplingConfig(
     AutoInt iterations,
@@ -40,25 +40,25 @@ public record DiffusionTreeSamplingConfig(
     lambda = Checks.inside(1e-6, 1e6, lambda == null ? 10.0 : lambda, "lambda", "lambda");
     exploration =
         Checks.inside(
-            0, 100, exploration == null ? 0.5 : exploration, "exploration", "exploration");
+            0, 100, exploration == null ? 0.05 : exploration, "exploration", "exploration");
     wideningFactor =
         Checks.inside(
             0.1,
             100,
-            wideningFactor == null ? 1.5 : wideningFactor,
+            wideningFactor == null ? 2.0 : wideningFactor,
             "widening factor",
             "wideningFactor");
     wideningExponent =
         Checks.inside(
             0,
             1,
-            wideningExponent == null ? 0.5 : wideningExponent,
+            wideningExponent == null ? 0.4 : wideningExponent,
             "widening exponent",
             "wideningExponent");
   }
 
   /** All by default. */
   public static DiffusionTreeSamplingConfig defaults() {
-    return new DiffusionTreeSamplingConfig(AutoInt.AUTO, Mode.SEARCH, 10.0, 0.5, 1.5, 0.5);
+    return new DiffusionTreeSamplingConfig(AutoInt.AUTO, Mode.SEARCH, 10.0, 0.05, 2.0, 0.4);
   }
 }

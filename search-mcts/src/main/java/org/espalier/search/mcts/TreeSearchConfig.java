@@ -8,10 +8,10 @@ import org.espalier.api.AutoInt;
  * @param iterations roll-outs, positive, or {@code auto} (default): until the budget is spent
  * @param selection {@code uct} (default) or {@code puct}
  * @param exploration weight of the confidence term over values scaled to [0, 1], in [0, 100];
- *     default 0.5
+ *     default 0.05
  * @param wideningFactor a node visited n times may have {@code factor * n^exponent} children, in
- *     [0.1, 100]; default 1.5
- * @param wideningExponent see there; in [0, 1]; default 0.5
+ *     [0.1, 100]; default 2
+ * @param wideningExponent see there; in [0, 1]; default 0.4
  * @param prior whether previews of new nodes are scored by the verifier of the role PRIOR, to be
  *     trusted in proportion to {@code exp(score / priorTemperature)}; default false. Needs the
  *     capability PREVIEW and {@code verifiers.prior}
@@ -36,19 +36,19 @@ public record TreeSearchConfig(
     selection = selection == null ? Selection.UCT : selection;
     exploration =
         Checks.inside(
-            0, 100, exploration == null ? 0.5 : exploration, "exploration", "exploration");
+            0, 100, exploration == null ? 0.05 : exploration, "exploration", "exploration");
     wideningFactor =
         Checks.inside(
             0.1,
             100,
-            wideningFactor == null ? 1.5 : wideningFactor,
+            wideningFactor == null ? 2.0 : wideningFactor,
             "widening factor",
             "wideningFactor");
     wideningExponent =
         Checks.inside(
             0,
             1,
-            wideningExponent == null ? 0.5 : wideningExponent,
+            wideningExponent == null ? 0.4 : wideningExponent,
             "widening exponent",
             "wideningExponent");
     prior = prior != null && prior;
@@ -65,6 +65,6 @@ public record TreeSearchConfig(
 
   /** All by default. */
   public static TreeSearchConfig defaults() {
-    return new TreeSearchConfig(AutoInt.AUTO, Selection.UCT, 0.5, 1.5, 0.5, false, 0.1, 0);
+    return new TreeSearchConfig(AutoInt.AUTO, Selection.UCT, 0.05, 2.0, 0.4, false, 0.1, 0);
   }
 }

@@ -15,7 +15,9 @@ import org.junit.jupiter.api.Test;
 class DiffusionTreeSamplingContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new DiffusionTreeSampling(DiffusionTreeSamplingConfig.defaults());
+    return new DiffusionTreeSampling(
+        new DiffusionTreeSamplingConfig(
+            AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SEARCH, 60.0, 0.05, 2.0, 0.4));
   }
 
   @Override
@@ -62,7 +64,7 @@ class DiffusionTreeSamplingContractTest extends StrategyContract {
     protected SearchStrategy strategy() {
       return new DiffusionTreeSampling(
           new DiffusionTreeSamplingConfig(
-              AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SAMPLE, 60.0, 0.5, 1.5, 0.5));
+              AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SAMPLE, 100.0, 0.5, 2.0, 0.4));
     }
 
     @Override
