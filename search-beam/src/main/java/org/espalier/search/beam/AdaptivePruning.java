@@ -22,11 +22,12 @@ import org.espalier.compute.Cost;
  * expected to beat the incumbent. At some checkpoints what a sample shows is scored; from the pairs
  * of preview and final score seen in this very search, a straight line is learned for each
  * checkpoint, and a sample goes on only if the line's prediction plus {@code optimism} standard
- * deviations reaches the incumbent. Compute saved begins further samples, in the order of best-of-N.
+ * deviations reaches the incumbent. Compute saved begins further samples, in the order of
+ * best-of-N.
  *
- * <p>What it assumes: that previews are roughly linear in final scores with errors of one size; that
- * samples are exchangeable, so that earlier ones tell about later ones. Dropped samples give no
- * pairs, which flatters the line; a share {@code explore} of them goes on for that reason. A
+ * <p>What it assumes: that previews are roughly linear in final scores with errors of one size;
+ * that samples are exchangeable, so that earlier ones tell about later ones. Dropped samples give
+ * no pairs, which flatters the line; a share {@code explore} of them goes on for that reason. A
  * checkpoint at which no sample has been dropped for long is not looked at any more, since looking
  * costs. Needs no training and no knowledge of model or verifier; the method is this project's own,
  * so the paper named is the one whose partial scores it builds upon.
@@ -150,11 +151,9 @@ final class AdaptivePruning implements SearchStrategy {
     }
   }
 
-  private void look(
-      SearchContext context, int step, Checkpoint checkpoint, List<Runner> runners) {
+  private void look(SearchContext context, int step, Checkpoint checkpoint, List<Runner> runners) {
     List<Candidate> shown =
-        context.verify(
-            VerifierRole.SEARCH, runners.stream().map(runner -> runner.at).toList());
+        context.verify(VerifierRole.SEARCH, runners.stream().map(runner -> runner.at).toList());
     double incumbent = context.incumbent().map(Candidate::rank).orElse(Double.NEGATIVE_INFINITY);
     List<Runner> kept = new ArrayList<>();
     for (int i = 0; i < runners.size(); i++) {

@@ -26,8 +26,7 @@ public record AdaptivePruningConfig(
         Checks.atLeast(
             1, checkpoints == null ? 3 : checkpoints, "number of checkpoints", "checkpoints");
     warmup = Checks.atLeast(4, warmup == null ? 8 : warmup, "warm-up", "warmup");
-    optimism =
-        Checks.inside(0, 10, optimism == null ? 1.0 : optimism, "optimism", "optimism");
+    optimism = Checks.inside(0, 10, optimism == null ? 1.0 : optimism, "optimism", "optimism");
     explore = Checks.inside(0, 1, explore == null ? 0.05 : explore, "explored share", "explore");
     batch = Checks.atLeast(1, batch == null ? 4 : batch, "batch", "batch");
   }

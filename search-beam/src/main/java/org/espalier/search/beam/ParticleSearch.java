@@ -9,10 +9,11 @@ import org.espalier.api.SearchStrategy;
 import org.espalier.api.StrategyCard;
 
 /**
- * Feynman-Kac particle steering (<a href="https://arxiv.org/abs/2501.06848">Singhal et al. 2025</a>,
- * tempering and effective sample size as in <a href="https://arxiv.org/abs/2501.05803">Kim et al.
- * 2025</a>): particles advance independently; every few steps what they show is scored, and the
- * population is resampled in proportion to {@code exp(lambda * potential)}.
+ * Feynman-Kac particle steering (<a href="https://arxiv.org/abs/2501.06848">Singhal et al.
+ * 2025</a>, tempering and effective sample size as in <a
+ * href="https://arxiv.org/abs/2501.05803">Kim et al. 2025</a>): particles advance independently;
+ * every few steps what they show is scored, and the population is resampled in proportion to {@code
+ * exp(lambda * potential)}.
  */
 final class ParticleSearch implements SearchStrategy, PopulationLoop.Roles {
   private static final StrategyCard CARD =

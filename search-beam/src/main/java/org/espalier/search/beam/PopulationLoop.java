@@ -36,8 +36,7 @@ final class PopulationLoop {
    * @param copy whether an earlier member stands on the same trajectory, so that this one needs
    *     noise of its own
    */
-  record Member(
-      Trajectory at, int lane, List<Double> scores, double logWeight, boolean copy) {
+  record Member(Trajectory at, int lane, List<Double> scores, double logWeight, boolean copy) {
 
     /** The latest score, or negative infinity if the latest verdict failed. */
     double latest() {

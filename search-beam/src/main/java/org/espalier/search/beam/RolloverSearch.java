@@ -18,9 +18,9 @@ import org.espalier.compute.Cost;
 
 /**
  * Rollover budget forcing (<a href="https://arxiv.org/abs/2503.19385">Kim et al. 2025</a>): one
- * particle; each step may try a quota of children, leaves as soon as one shows something better than
- * the particle did, and rolls what it did not use over to the next step. If none is better, the best
- * child goes on.
+ * particle; each step may try a quota of children, leaves as soon as one shows something better
+ * than the particle did, and rolls what it did not use over to the next step. If none is better,
+ * the best child goes on.
  */
 final class RolloverSearch implements SearchStrategy {
   private static final StrategyCard CARD =
@@ -44,10 +44,7 @@ final class RolloverSearch implements SearchStrategy {
   @Override
   public Candidate search(SearchContext context) {
     int quota =
-        config
-            .quota()
-            .value()
-            .orElseGet(() -> Sizing.largest(context, q -> cost(context, q)));
+        config.quota().value().orElseGet(() -> Sizing.largest(context, q -> cost(context, q)));
     List<Draw> roots = new ArrayList<>();
     for (int i = 0; i < config.initial(); i++) {
       roots.add(Draw.fresh(context.stream("sample").child(i)));
@@ -91,8 +88,7 @@ final class RolloverSearch implements SearchStrategy {
     return context.answer();
   }
 
-  private static List<Trajectory> expand(
-      SearchContext context, Trajectory from, List<Draw> draws) {
+  private static List<Trajectory> expand(SearchContext context, Trajectory from, List<Draw> draws) {
     return context.expand(List.of(new Expansion(from, draws))).get(0);
   }
 

@@ -78,8 +78,7 @@ final class SvddSearch implements SearchStrategy, PopulationLoop.Roles {
     DrawKey key = context.stream("svdd-choice").child(taken);
     for (int particle = 0; particle < config.particles(); particle++) {
       chosen.add(
-          choose(
-              members.subList(particle * family, (particle + 1) * family), key.child(particle)));
+          choose(members.subList(particle * family, (particle + 1) * family), key.child(particle)));
     }
     return chosen;
   }

@@ -23,8 +23,7 @@ public record SvddSearchConfig(
     particles =
         Checks.atLeast(1, particles == null ? 1 : particles, "number of particles", "particles");
     temperature =
-        Checks.inside(
-            0, 1000, temperature == null ? 0 : temperature, "temperature", "temperature");
+        Checks.inside(0, 1000, temperature == null ? 0 : temperature, "temperature", "temperature");
     from = Checks.atLeast(2, from == null ? 2 : from, "first step of choice", "from");
   }
 }

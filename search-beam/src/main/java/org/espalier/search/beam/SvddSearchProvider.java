@@ -3,7 +3,9 @@ package org.espalier.search.beam;
 import org.espalier.api.SearchStrategy;
 import org.espalier.spi.StrategyProvider;
 
-/** Makes soft value-based decoding (<a href="https://arxiv.org/abs/2408.08252">Li et al. 2024</a>). */
+/**
+ * Makes soft value-based decoding (<a href="https://arxiv.org/abs/2408.08252">Li et al. 2024</a>).
+ */
 public final class SvddSearchProvider implements StrategyProvider<SvddSearchConfig> {
   @Override
   public String id() {

@@ -12,8 +12,8 @@ import org.espalier.api.StrategyCard;
  * TTS-VAR (<a href="https://arxiv.org/abs/2507.18537">Chen et al. 2025</a>): a population that
  * shrinks as scales grow, 8N, 8N, 6N, 6N, 6N, 4N, 2N, 2N, 2N, N, N, N, N. Where it shrinks early
  * (before the scales 2 and 5), scores say little yet, and members are chosen for diversity, one
- * nearest to the centre of each cluster; where it shrinks later (before the scales 6 and 9), members
- * are resampled in proportion to {@code exp(lambda * score)} of what they show.
+ * nearest to the centre of each cluster; where it shrinks later (before the scales 6 and 9),
+ * members are resampled in proportion to {@code exp(lambda * score)} of what they show.
  *
  * <p>The paper clusters DINOv2 features; here they are the coarse mean colours of {@link
  * SearchContext#features}, which need no further network and say less about content.

@@ -48,6 +48,7 @@ class AdaptivePruningContractTest extends StrategyContract {
   @Test
   void refusesAWarmUpThatTeachesNothing() {
     assertThatThrownBy(() -> new AdaptivePruningConfig(AutoInt.AUTO, 3, 3, 1.0, 0.05, 4))
-        .hasMessage("[CONFIG] The warm-up (3) must be at least 4.\nMaybe set strategy.warmup >= 4.");
+        .hasMessage(
+            "[CONFIG] The warm-up (3) must be at least 4.\nMaybe set strategy.warmup >= 4.");
   }
 }

@@ -17,8 +17,7 @@ class LookaheadSearchContractTest extends StrategyContract {
   void costsItsLookahead() {
     // 4 candidates at 13 scales, each looked at 2 scales later; the parents' next scale is cached
     // but counts by the published convention.
-    SearchTestKit.strategy(
-            "lookahead", new LookaheadSearchConfig(1, AutoInt.of(4), 2, Answer.BEST))
+    SearchTestKit.strategy("lookahead", new LookaheadSearchConfig(1, AutoInt.of(4), 2, Answer.BEST))
         .run()
         .hasSpent(4 * (13 + 11 * 2 + 1), 4 * 13);
   }

@@ -11,10 +11,10 @@ import org.espalier.api.Trajectory;
 
 /**
  * Diffusion tree sampling (<a href="https://arxiv.org/abs/2506.20701">Jain et al. 2025</a>): a tree
- * over denoising steps whose nodes carry soft values, {@code log(mean exp(lambda * value)) / lambda}
- * over their children, backed up from the scores of completed roll-outs. It needs no preview and
- * reuses every roll-out. DTS draws children in proportion to their exponentiated values, DTS* looks
- * for the best one.
+ * over denoising steps whose nodes carry soft values, {@code log(mean exp(lambda * value)) /
+ * lambda} over their children, backed up from the scores of completed roll-outs. It needs no
+ * preview and reuses every roll-out. DTS draws children in proportion to their exponentiated
+ * values, DTS* looks for the best one.
  */
 final class DiffusionTreeSampling implements SearchStrategy {
   private static final StrategyCard CARD =
@@ -41,11 +41,7 @@ final class DiffusionTreeSampling implements SearchStrategy {
 
   private final class Tree extends GrowingTree {
     Tree(SearchContext context) {
-      super(
-          context,
-          "diffusion-tree-sampling",
-          config.wideningFactor(),
-          config.wideningExponent());
+      super(context, "diffusion-tree-sampling", config.wideningFactor(), config.wideningExponent());
     }
 
     @Override
@@ -82,16 +78,11 @@ final class DiffusionTreeSampling implements SearchStrategy {
       for (int i = 0; i < weights.length; i++) {
         Branch child = candidates.get(i);
         // A child whose verdicts all failed is as unlikely as can be, not impossible.
-        weights[i] =
-            child.verdicts == 0 ? 1e-9 : Math.exp(config.lambda() * (child.soft - most));
+        weights[i] = child.verdicts == 0 ? 1e-9 : Math.exp(config.lambda() * (child.soft - most));
         sum += weights[i];
       }
       double point =
-          context()
-                  .stream("diffusion-tree-choice")
-                  .child(iteration())
-                  .child(parent.step)
-                  .uniform()
+          context().stream("diffusion-tree-choice").child(iteration()).child(parent.step).uniform()
               * sum;
       int at = 0;
       while (at < weights.length - 1 && point >= weights[at]) {

@@ -4,7 +4,8 @@ import org.espalier.api.SearchStrategy;
 import org.espalier.spi.StrategyProvider;
 
 /** Makes diffusion tree sampling. */
-public final class DiffusionTreeSamplingProvider implements StrategyProvider<DiffusionTreeSamplingConfig> {
+public final class DiffusionTreeSamplingProvider
+    implements StrategyProvider<DiffusionTreeSamplingConfig> {
   @Override
   public String id() {
     return "diffusion-tree-sampling";

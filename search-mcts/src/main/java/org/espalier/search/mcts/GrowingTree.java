@@ -16,10 +16,11 @@ import org.espalier.api.VerifierRole;
 import org.espalier.compute.Cost;
 
 /**
- * What tree searches share: a tree over trajectories with progressive widening. Each iteration walks
- * down from the root, adds one child where a node may have more, rolls that child out, verifies the
- * end and backs its score up. Above all samples stands a root without a trajectory, whose i-th child
- * is the first step of the sample {@code stream("sample").child(i)}. All state is of one search.
+ * What tree searches share: a tree over trajectories with progressive widening. Each iteration
+ * walks down from the root, adds one child where a node may have more, rolls that child out,
+ * verifies the end and backs its score up. Above all samples stands a root without a trajectory,
+ * whose i-th child is the first step of the sample {@code stream("sample").child(i)}. All state is
+ * of one search.
  */
 abstract class GrowingTree {
   private final SearchContext context;
@@ -33,8 +34,7 @@ abstract class GrowingTree {
   private double highest = Double.NEGATIVE_INFINITY;
   private int iterations;
 
-  GrowingTree(
-      SearchContext context, String name, double wideningFactor, double wideningExponent) {
+  GrowingTree(SearchContext context, String name, double wideningFactor, double wideningExponent) {
     this.context = context;
     this.name = name;
     this.wideningFactor = wideningFactor;
@@ -93,9 +93,7 @@ abstract class GrowingTree {
   }
 
   private double progress(int most) {
-    return most == Integer.MAX_VALUE
-        ? context.budget().progress()
-        : (double) iterations / most;
+    return most == Integer.MAX_VALUE ? context.budget().progress() : (double) iterations / most;
   }
 
   /** Moves the root to its most visited child that still has something below. */
@@ -147,8 +145,7 @@ abstract class GrowingTree {
     }
     live.add(at);
     born(child);
-    Candidate end =
-        context.verify(VerifierRole.SEARCH, context.complete(List.of(at))).get(0);
+    Candidate end = context.verify(VerifierRole.SEARCH, context.complete(List.of(at))).get(0);
     double score = end.rank();
     if (score > Double.NEGATIVE_INFINITY) {
       lowest = Math.min(lowest, score);
@@ -175,8 +172,7 @@ abstract class GrowingTree {
     Trajectory from = parent.at;
     Draw draw;
     if (from == null) {
-      from =
-          context.begin(List.of(Draw.fresh(context.stream("sample").child(index)))).get(0);
+      from = context.begin(List.of(Draw.fresh(context.stream("sample").child(index)))).get(0);
       draw = Draw.follow();
     } else {
       // The first child goes on as the roll-out from its parent did.

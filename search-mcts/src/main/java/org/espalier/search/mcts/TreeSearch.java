@@ -16,10 +16,10 @@ import org.espalier.compute.Cost;
 /**
  * Monte Carlo tree search over trajectories (<a href="https://doi.org/10.1007/11871842_29">Kocsis
  * and Szepesvari 2006</a>; PUCT after <a href="https://doi.org/10.1038/nature24270">Silver et al.
- * 2017</a>; progressive widening after <a href="https://doi.org/10.1007/978-3-642-25566-3_32">Couetoux
- * et al. 2011</a>; over denoising steps <a href="https://arxiv.org/abs/2506.03164">Ramesh and Mardani
- * 2025</a>). Values are mean scores of the roll-outs through a node, scaled to [0, 1] by the range
- * seen in this search.
+ * 2017</a>; progressive widening after <a
+ * href="https://doi.org/10.1007/978-3-642-25566-3_32">Couetoux et al. 2011</a>; over denoising
+ * steps <a href="https://arxiv.org/abs/2506.03164">Ramesh and Mardani 2025</a>). Values are mean
+ * scores of the roll-outs through a node, scaled to [0, 1] by the range seen in this search.
  */
 final class TreeSearch implements SearchStrategy {
   private final TreeSearchConfig config;
@@ -84,8 +84,7 @@ final class TreeSearch implements SearchStrategy {
     void born(Branch child) {
       Trajectory at = child.at;
       if (config.prior() && at != null) {
-        double score =
-            context().verify(VerifierRole.PRIOR, List.of(at)).get(0).score().orElse(0);
+        double score = context().verify(VerifierRole.PRIOR, List.of(at)).get(0).score().orElse(0);
         // Clamped so that no sibling is trusted infinitely more than another.
         child.prior = Math.exp(Math.max(-30, Math.min(30, score / config.priorTemperature())));
       }

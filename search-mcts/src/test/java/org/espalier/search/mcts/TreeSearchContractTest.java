@@ -27,8 +27,7 @@ class TreeSearchContractTest extends StrategyContract {
     SearchRun run =
         SearchTestKit.strategy(
                 "mcts",
-                new TreeSearchConfig(
-                    AutoInt.of(40), Selection.UCT, 0.5, 1.5, 0.5, false, 0.1, 0))
+                new TreeSearchConfig(AutoInt.of(40), Selection.UCT, 0.5, 1.5, 0.5, false, 0.1, 0))
             .run();
     assertThat(run.spent().decodes()).isEqualTo(40);
     // Roll-outs from deeper nodes are shorter than samples.
@@ -49,9 +48,7 @@ class TreeSearchContractTest extends StrategyContract {
   @Test
   void refusesANegativeExploration() {
     assertThatThrownBy(
-            () ->
-                new TreeSearchConfig(
-                    AutoInt.AUTO, Selection.UCT, -0.1, 1.5, 0.5, false, 0.1, 0))
+            () -> new TreeSearchConfig(AutoInt.AUTO, Selection.UCT, -0.1, 1.5, 0.5, false, 0.1, 0))
         .hasMessage(
             "[CONFIG] The exploration (-0.1) must lie in [0.0, 100.0].\nMaybe set strategy.exploration between 0.0 and 100.0.");
   }
