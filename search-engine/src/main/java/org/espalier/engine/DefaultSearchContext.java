@@ -610,7 +610,16 @@ final class DefaultSearchContext implements SearchContext {
       requireSize(card.id(), "decode", artifacts, rows.size());
       reservation.commit(
           Phase.DECODE,
-          new Cost(0, 0, 0, measured.work().flops(), undecoded.size(), 0, 0, measured.nanos()));
+          // A preview may have needed the network: its rows count, its nfe by the quote.
+          new Cost(
+              undecoded.stream().mapToLong(node -> quotes.decode(node.step).nfe()).sum(),
+              measured.work().rows(),
+              measured.work().tokens(),
+              measured.work().flops(),
+              undecoded.size(),
+              0,
+              0,
+              measured.nanos()));
       for (int i = 0; i < undecoded.size(); i++) {
         byNode.put(undecoded.get(i), artifacts.get(i));
         undecoded.get(i).image = artifacts.get(i).image();

@@ -53,7 +53,8 @@ final class Books {
       tree = tree.plus(node.cost());
     }
     Cost generated = outcome.ledger().phase(org.espalier.compute.Phase.GENERATE).withWallNanos(0);
-    if (!tree.equals(generated)) {
+    // Less where an expansion reused what a preview had evaluated.
+    if (!generated.within(tree)) {
       faults.add("the tree log's nodes cost " + tree + ", generation was charged " + generated);
     }
     double last = Double.NEGATIVE_INFINITY;
