@@ -471,6 +471,8 @@ final class DefaultSearchContext implements SearchContext {
 
     /** Hands the chain over to the store, oldest first. */
     Node register(Cost cost, List<Node> made) {
+      // Before the first is handed over: a chain must be closed from its end.
+      store.requireRoom(chain.size());
       Node node = start;
       while (!chain.isEmpty()) {
         ModelState state = chain.remove(0);

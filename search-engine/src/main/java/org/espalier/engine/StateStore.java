@@ -31,12 +31,12 @@ final class StateStore {
 
   /** Registers a new state, not yet held by anybody: follow with {@link #hold} or {@link #pin}. */
   Node add(@Nullable Node parent, String verb, ModelState state, Noise noise, Cost cost) {
-    if (all.size() >= maxTrajectories) {
-      state.close();
-      throw new EspalierException(
-          EspalierException.Code.PLUGIN_CONTRACT,
-          "A search has created more than %d trajectories.".formatted(maxTrajectories),
-          "Maybe the strategy loops over verbs that cost nothing in the budget's unit.");
+    try {
+      requireRoom(1);
+    } catch (EspalierException e) {
+      try (state) {
+        throw e;
+      }
     }
     Node node = new Node(this, all.size(), parent, verb, state, noise, cost);
     all.add(node);
@@ -45,6 +45,16 @@ final class StateStore {
       parent.references++;
     }
     return node;
+  }
+
+  /** Refuses more trajectories than a search may create. */
+  void requireRoom(int more) {
+    if (all.size() + (long) more > maxTrajectories) {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "A search has created more than %d trajectories.".formatted(maxTrajectories),
+          "Maybe the strategy loops over verbs that cost nothing in the budget's unit.");
+    }
   }
 
   void hold(Node node) {
