@@ -30,6 +30,20 @@ public final class BsqTokenizer implements AutoCloseable {
    *     read
    */
   public BsqTokenizer(WeightSource weights, Device device, boolean withEncoder) {
+    this(weights, device, withEncoder, false);
+  }
+
+  /**
+   * Loads a tokenizer.
+   *
+   * @param weights a checkpoint in a published layout
+   * @param device where it computes, in float32
+   * @param withEncoder whether {@link #reconstruct} is wanted
+   * @param boundedCode whether the encoder's output goes through tanh, as {@code "encoder_output":
+   *     "tanh"} in a {@code config.json} says; false for the published checkpoints
+   */
+  public BsqTokenizer(
+      WeightSource weights, Device device, boolean withEncoder, boolean boundedCode) {
     WeightSource source = BsqArchitecture.normalize(weights);
     architecture = BsqArchitecture.of(source, withEncoder);
     for (int channels : architecture.decoder()) {
@@ -49,6 +63,7 @@ public final class BsqTokenizer implements AutoCloseable {
             .attribute("levels", architecture.decoder().size())
             .attribute("decoder_blocks", architecture.decoderBlocks())
             .attribute("encoder_blocks", architecture.encoderBlocks())
+            .attribute("bounded_code", boundedCode)
             .device(device)
             .dtype(DType.F32)
             .load(source, architecture.weights());

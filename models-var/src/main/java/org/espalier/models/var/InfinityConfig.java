@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param tau temperature, for all scales or one for each; positive; default 0.5
  * @param topK outcomes kept of each bit: 1 makes sampling greedy, 0 keeps both; default 0
  * @param topP drop the less probable outcome of a bit where its probability is at most {@code 1 -
- *     topP}; 0 for never; default 0.97
+ *     topP}; 0 for never; default 0.97 where no {@code config.json} is found, else 0
  * @param levelEveryChunk whether the scale's embedding is added before every chunk of blocks; false
  *     for the published checkpoints
  */

@@ -99,7 +99,11 @@ final class InfinityLoader {
         files.addAll(textWeights.files());
       }
       int topK = config.topK() != null ? config.topK() : defaults.path("top_k").asInt(0);
-      double topP = config.topP() != null ? config.topP() : defaults.path("top_p").asDouble(0.97);
+      // A config.json says how its model was measured; without one the published script's default.
+      double topP =
+          config.topP() != null
+              ? config.topP()
+              : defaults.path("top_p").asDouble(defaults.isMissingNode() ? 0.97 : 0);
       Map<String, String> facts = new LinkedHashMap<>();
       facts.put("device", device.toString());
       facts.put("dtype", device.isGpu() ? "bfloat16" : "float32");

@@ -51,7 +51,10 @@ class BsqVae(Module):
         h = torch.conv2d(padded, w[q + ".weight"], w[q + ".bias"], [2, 2], [0, 0])
     h = residual(w, "encoder.mid.block_1", h)
     h = residual(w, "encoder.mid.block_2", h)
-    return torch.to(convolve(w, "encoder.conv_out", norm_swish(w, "encoder.norm_out", h)), 6)
+    code = torch.to(convolve(w, "encoder.conv_out", norm_swish(w, "encoder.norm_out", h)), 6)
+    if self.bounded_code:
+      code = torch.tanh(code)
+    return code
   # Quantises a code (1, d, H, W) over scales [h0, w0, h1, w1, ...] -> the summed code.
   def quantize(self, code: Tensor, scales: List[int]) -> Tensor:
     size = [torch.size(code, 2), torch.size(code, 3)]

@@ -9,19 +9,12 @@ def project(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
 # (R, L, n * H * D) -> (n, R, H, L, D)
 def unpack_heads(x: Tensor, n: int, heads: int) -> Tensor:
   return torch.permute(torch.view(x, [torch.size(x, 0), torch.size(x, 1), n, heads, -1]), [2, 0, 3, 1, 4])
-# x (..., L, D) with neighbouring pairs as complex numbers, turned by rope (2, L, D / 2): cosines, sines
-def rotate(x: Tensor, rope: Tensor) -> Tensor:
-  pairs = torch.unflatten(x, -1, [-1, 2])
-  a = torch.select(pairs, -1, 0)
-  b = torch.select(pairs, -1, 1)
-  c = torch.select(rope, 0, 0)
-  s = torch.select(rope, 0, 1)
-  return torch.flatten(torch.stack([a * c - b * s, a * s + b * c], -1), -2)
-def unit(x: Tensor) -> Tensor:
-  return x / torch.clamp_min(torch.norm(x, 2, [-1], True), 1.e-12)
-# y + scale * x without a temporary
-def add_scaled(y: Tensor, x: Tensor, scale: Tensor) -> Tensor:
-  return torch.addcmul(y, torch.to(x, 6), scale)
+# Queries and keys (R, L, 2, H, D) float32: each brought to the length of scale (2, H, 1), then turned.
+# Neighbouring pairs are complex numbers, rope (L, 1, 1, D / 2) their factors.
+def rotate(x: Tensor, scale: Tensor, rope: Tensor) -> Tensor:
+  length = torch.clamp_min_(torch.norm(x, 2, [-1], True), 1.e-12)
+  turned = torch.view_as_complex(torch.unflatten(x, -1, [-1, 2])) * rope
+  return torch.mul_(torch.flatten(torch.view_as_real(turned), -2), scale / length)
 def modulate(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
   return torch.addcmul(shift, plain_layer_norm(x, eps), scale)
 class Infinity(Module):
@@ -34,7 +27,8 @@ class Infinity(Module):
       torch._set_item(w, p + "sa.mat_qkv.bias", torch.cat([w[p + "sa.q_bias"], w[p + "sa.zero_k_bias"], w[p + "sa.v_bias"]], 0))
       torch._set_item(w, p + "ca.mat_kv.bias", torch.cat([w[p + "ca.zero_k_bias"], w[p + "ca.v_bias"]], 0))
       scale = torch.exp(torch.clamp_max(torch.to(w[p + "sa.scale_mul_1H11"], 6), self.max_log_scale))
-      torch._set_item(w, p + "sa.scale", torch.view(scale, [1, self.heads, 1, 1]))
+      scale = torch.view(scale, [1, self.heads, 1])
+      torch._set_item(w, p + "sa.scale", torch.cat([scale, torch.ones_like(scale)], 0)) # queries, keys
     p = "text_proj_for_sos.ca."
     torch._set_item(w, p + "mat_kv.bias", torch.cat([w[p + "zero_k_bias"], w[p + "v_bias"]], 0))
     return torch.len(w)
@@ -68,13 +62,14 @@ class Infinity(Module):
       _0 = torch.append(modulations, m)
       _1 = torch.append(memories, torch.contiguous(unpack_heads(project(w, p + "ca.mat_kv", words), 2, self.heads)))
     return [torch.to(start, 6), torch.to(torch.stack(modulations, 0), 6), torch.to(head, 6), torch.stack(memories, 0)]
-  # The cosines and sines of a scale: rows and columns (L) are its tokens' places on the last scale's grid.
+  # The rotary factors (L, 1, 1, D / 2) of a scale, complex: rows and columns (L) are its tokens' places on the last scale's grid.
   def rope(self, rows: Tensor, columns: Tensor) -> Tensor:
     half = self.head_width // 2
     even = torch.arange(0, half, 2, dtype=6, device=rows.device)
     inverse = torch.reciprocal(torch.pow(10000., even / half))
     angles = torch.cat([torch.outer(torch.to(rows, 6), inverse), torch.outer(torch.to(columns, 6), inverse)], -1)
-    return torch.stack([torch.cos(angles), torch.sin(angles)], 0)
+    factors = torch.view_as_complex(torch.stack([torch.cos(angles), torch.sin(angles)], -1))
+    return torch.unsqueeze(torch.unsqueeze(factors, 1), 1)
   # One scale of one trajectory.
   #   code (1, d, H, W): the summed code so far; unused at scale 0
   #   past: keys and values of the earlier scales, each (depth, 2, R, H, L', D)
@@ -97,38 +92,42 @@ class Infinity(Module):
       x = project(w, "word_embed", torch.transpose(torch.flatten(grid, 2), 1, 2))
       x = torch.expand(torch.to(x, 6), [R, -1, -1])
     level = torch.select(w["lvl_embed.weight"], 0, scale)
-    memories = annotate(List[Tensor], [])
+    L = height * width
+    own = torch.empty([self.depth, 2, R, self.heads, L, self.head_width], dtype=memory.dtype, device=memory.device)
     for i in range(self.depth):
       p = "blocks." + str(i) + "."
       if i % self.level_every == 0:
-        x = x + level
+        x = x + level # a tensor of its own, which the blocks change in place
       m = torch.select(modulation, 0, i)
       # self-attention over this scale and all earlier ones
       h = modulate(x, torch.select(m, 0, 2), torch.select(m, 0, 4), self.eps)
-      qkv = unpack_heads(project(w, p + "sa.mat_qkv", h), 3, self.heads)
-      v = torch.select(qkv, 0, 2)
-      q = torch.to(rotate(unit(torch.to(torch.select(qkv, 0, 0), 6)) * w[p + "sa.scale"], rope), v.dtype)
-      k = torch.to(rotate(unit(torch.to(torch.select(qkv, 0, 1), 6)), rope), v.dtype)
-      _0 = torch.append(memories, torch.stack([k, v], 0))
-      keys = annotate(List[Tensor], [])
-      values = annotate(List[Tensor], [])
-      for block in past:
-        layer = torch.select(block, 0, i)
-        _1 = torch.append(keys, torch.select(layer, 0, 0))
-        _2 = torch.append(values, torch.select(layer, 0, 1))
-      _3 = torch.append(keys, k)
-      _4 = torch.append(values, v)
-      o = torch.scaled_dot_product_attention(q, torch.cat(keys, 2), torch.cat(values, 2), None, 0., False, scale=1.)
-      x = add_scaled(x, project(w, p + "sa.proj", merge_heads(o)), torch.select(m, 0, 0))
+      qkv = torch.view(project(w, p + "sa.mat_qkv", h), [R, L, 3, self.heads, self.head_width])
+      qk = rotate(torch.to(torch.slice(qkv, 2, 0, 2), 6), w[p + "sa.scale"], rope)
+      qk = torch.permute(torch.to(qk, qkv.dtype), [2, 0, 3, 1, 4])
+      k = torch.select(qk, 0, 1)
+      v = torch.transpose(torch.select(qkv, 2, 2), 1, 2)
+      mine = torch.select(own, 0, i)
+      k = torch.copy_(torch.select(mine, 0, 0), k)
+      v = torch.copy_(torch.select(mine, 0, 1), v)
+      if torch.len(past) > 0:
+        both = annotate(List[Tensor], [])
+        for block in past:
+          _0 = torch.append(both, torch.select(block, 0, i))
+        _1 = torch.append(both, mine)
+        joined = torch.cat(both, 3)
+        k = torch.select(joined, 0, 0)
+        v = torch.select(joined, 0, 1)
+      o = torch.scaled_dot_product_attention(torch.select(qk, 0, 0), k, v, None, 0., False, scale=1.)
+      x = torch.addcmul_(x, torch.to(project(w, p + "sa.proj", merge_heads(o)), 6), torch.select(m, 0, 0))
       # cross-attention to the text
       h = project(w, p + "ca.mat_q", layer_norm(w, p + "ca_norm", x, self.eps))
       text = torch.select(memory, 0, i)
       o = torch.scaled_dot_product_attention(split_heads(h, self.heads), torch.select(text, 0, 0), torch.select(text, 0, 1))
-      x = x + torch.to(project(w, p + "ca.proj", merge_heads(o)), 6)
+      x = torch.add_(x, torch.to(project(w, p + "ca.proj", merge_heads(o)), 6))
       # feed-forward
       h = modulate(x, torch.select(m, 0, 3), torch.select(m, 0, 5), self.eps)
       h = torch.gelu(project(w, p + "ffn.fc1", h), approximate="tanh")
-      x = add_scaled(x, project(w, p + "ffn.fc2", h), torch.select(m, 0, 1))
+      x = torch.addcmul_(x, torch.to(project(w, p + "ffn.fc2", h), 6), torch.select(m, 0, 1))
       if R == 2:
         for g in guided_layers:
           if g == i:
@@ -142,7 +141,7 @@ class Infinity(Module):
     result = torch.select(logits, 0, 0)
     if rows == 2:
       result = result * guidance + torch.select(logits, 0, 1) * (1. - guidance)
-    return [torch.contiguous(result), torch.stack(memories, 0)]
+    return [torch.contiguous(result), own]
   # Adds the bits (L, bits) uint8 of a scale to the summed code (1, d, H, W).
   def accept(self, code: Tensor, bits: Tensor, height: int, width: int) -> Tensor:
     size = [torch.size(code, 2), torch.size(code, 3)]
