@@ -74,6 +74,36 @@ class ClipTextParityTest {
   }
 
   @Test
+  void theMarkOfOldConfigurationsTakesTheLargestToken() throws Exception {
+    ParityCase parity = ParityCase.all("clip-", ClipTextParityTest.class).get(0);
+    try (SafetensorsFile golden = parity.golden();
+        SafetensorsFile weights = parity.weights("weights")) {
+      ClipTextConfig c = config(golden);
+      ClipTextConfig old =
+          new ClipTextConfig(
+              c.vocabSize(),
+              c.hiddenSize(),
+              c.intermediateSize(),
+              c.numHiddenLayers(),
+              c.numAttentionHeads(),
+              c.maxPositionEmbeddings(),
+              c.layerNormEps(),
+              c.quickGelu(),
+              2);
+      Tokens tokens = new Tokens(new long[] {3, 9, 5, 4}, 4, false);
+      try (ClipTextEncoder encoder = new ClipTextEncoder(old, weights, Device.cpu())) {
+        List<TorchTensor> features = encoder.encode(tokens);
+        try (TorchTensor states = features.get(0);
+            TorchTensor vector = features.get(1)) {
+          int width = c.hiddenSize();
+          assertThat(vector.toFloats())
+              .isEqualTo(Arrays.copyOfRange(states.toFloats(), width, 2 * width));
+        }
+      }
+    }
+  }
+
+  @Test
   void floatingPointOperationsAreTheHandCount() {
     ClipTextConfig config = new ClipTextConfig(99, 48, 192, 2, 2, 16, 1e-5, true, 98);
     long projections = 4 * 2L * 7 * 48 * 48;

@@ -623,8 +623,13 @@ final class DefaultSearchContext implements SearchContext {
               0,
               measured.nanos()));
       for (int i = 0; i < undecoded.size(); i++) {
-        byNode.put(undecoded.get(i), artifacts.get(i));
-        undecoded.get(i).image = artifacts.get(i).image();
+        Node node = undecoded.get(i);
+        byNode.put(node, artifacts.get(i));
+        node.image = artifacts.get(i).image();
+        if (!node.isComplete() && quotes.decode(node.step).rows() > 0) {
+          // This preview took the evaluation that an expansion needs; the model keeps it.
+          node.evaluated = true;
+        }
       }
     }
     return byNode;

@@ -298,6 +298,12 @@ public abstract class ModelContract {
         assertCounted(before, decoded, "decode at step " + shown.step());
         assertThat(decoded.decodes()).isEqualTo(1);
         assertThat(model.counters().since(before).images()).isEqualTo(1);
+        if (!last && decoded.rows() > 0) {
+          before = model.counters();
+          expand(shown, noise(4));
+          Cost reused = model.quote(new Work.Step(conditioning, shown.step(), 1, true));
+          assertCounted(before, reused, "expand after its preview at step " + shown.step());
+        }
       }
     }
   }

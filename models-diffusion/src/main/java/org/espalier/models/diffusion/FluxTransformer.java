@@ -154,7 +154,8 @@ final class FluxTransformer implements AutoCloseable {
     return RowExecutor.map(program.device(), batch, row -> evaluate(List.of(row), guidance).get(0));
   }
 
-  private List<float[]> evaluate(List<Row> batch, Guidance guidance) {
+  /** Evaluates rows in one native call. */
+  List<float[]> evaluate(List<Row> batch, Guidance guidance) {
     int length = latentLength();
     float[] latents = new float[batch.size() * length];
     float[] times = new float[batch.size()];

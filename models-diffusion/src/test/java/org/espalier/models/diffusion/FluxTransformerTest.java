@@ -1,0 +1,101 @@
+package org.espalier.models.diffusion;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.djl.Device;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.espalier.torch.ParityCase;
+import org.espalier.torch.SafetensorsFile;
+import org.espalier.torch.TorchTensor;
+import org.espalier.torch.WeightSource;
+import org.jspecify.annotations.NullUnmarked;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+@NullUnmarked
+class FluxTransformerTest {
+  private static final int TEXT = 5;
+  @TempDir Path directory;
+
+  private FluxTransformer load() {
+    Path file = directory.resolve("flux.safetensors");
+    TinyFlux.write(file, TinyFlux.parity("weights"));
+    try (WeightSource weights = new SafetensorsFile(file)) {
+      return new FluxTransformer(
+          FlowArchitecture.of(weights, List.of(8, 12, 12), 10000),
+          weights,
+          Device.cpu(),
+          2,
+          3,
+          TEXT);
+    }
+  }
+
+  private static float[] gaussian(Random random, int length) {
+    float[] values = new float[length];
+    for (int i = 0; i < length; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+
+  private static FluxTransformer.Text text(Random random) {
+    return new FluxTransformer.Text(
+        TorchTensor.of(Device.cpu(), gaussian(random, TEXT * 48), 1, TEXT, 48),
+        TorchTensor.of(Device.cpu(), gaussian(random, 32), 1, 32));
+  }
+
+  /** The way of a GPU; on the CPU rows are kept apart so that they are the same bit for bit. */
+  @Test
+  void oneCallForRowsOfDifferentTimesAndPromptsIsCloseToOneCallEach() {
+    Random random = new Random(1);
+    try (FluxTransformer transformer = load();
+        FluxTransformer.Text red = text(random);
+        FluxTransformer.Text green = text(random);
+        FluxTransformer.Text negative = text(random)) {
+      List<FluxTransformer.Row> rows = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        rows.add(
+            new FluxTransformer.Row(
+                gaussian(random, transformer.latentLength()),
+                1 - 0.2f * i,
+                i % 2 == 0 ? red : green));
+      }
+      for (FluxTransformer.Guidance guidance :
+          List.of(
+              new FluxTransformer.Guidance(3.5, null, 1),
+              new FluxTransformer.Guidance(3.5, negative, 4))) {
+        long before = transformer.countedRows();
+        List<float[]> together = transformer.evaluate(rows, guidance);
+        assertThat(transformer.countedRows() - before).isEqualTo(4L * guidance.rows());
+        for (int i = 0; i < 4; i++) {
+          float[] alone = transformer.velocities(List.of(rows.get(i)), guidance).get(0);
+          assertThat(ParityCase.largestError(together.get(i), alone)).isLessThan(1e-4);
+          assertThat(transformer.velocities(rows, guidance).get(i)).isEqualTo(alone);
+        }
+        assertThat(together.get(0)).isNotEqualTo(together.get(2));
+      }
+    }
+  }
+
+  @Test
+  void guidanceIsReadByWeightsThatHaveItsEmbedding() {
+    Random random = new Random(2);
+    try (FluxTransformer transformer = load();
+        FluxTransformer.Text text = text(random)) {
+      FluxTransformer.Row row =
+          new FluxTransformer.Row(gaussian(random, transformer.latentLength()), 0.5f, text);
+      List<float[]> answers = new ArrayList<>();
+      for (double scale : new double[] {1, 3.5}) {
+        answers.add(
+            transformer
+                .velocities(List.of(row), new FluxTransformer.Guidance(scale, null, 1))
+                .get(0));
+      }
+      assertThat(answers.get(0)).isNotEqualTo(answers.get(1));
+    }
+  }
+}
