@@ -133,7 +133,13 @@ final class AdaptivePruning implements SearchStrategy {
           runners
               .get(i)
               .shown
-              .forEach((step, score) -> checkpoints.get(step).line.learn(score, end));
+              .forEach(
+                  (step, score) -> {
+                    Checkpoint checkpoint = checkpoints.get(step);
+                    if (checkpoint != null) {
+                      checkpoint.line.learn(score, end);
+                    }
+                  });
         }
       }
     }
