@@ -36,10 +36,10 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * What ledger, ownership, batching and tree log cost a verb: a search that expands and drops again and
- * again, over a model that does nothing. Read the time as nanoseconds per {@code expand} of {@code
- * rows} parents with one child each, its share of begin and end included; it should grow linearly
- * with the rows.
+ * What ledger, ownership, batching and tree log cost a verb: a search that expands and drops again
+ * and again, over a model that does nothing. Read the time as nanoseconds per {@code expand} of
+ * {@code rows} parents with one child each, its share of begin and end included; it should grow
+ * linearly with the rows.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -54,8 +54,7 @@ public class EngineOverheadBenchmark {
   @Param({"1", "2", "4", "8", "16", "32"})
   public int rows;
 
-  private SearchRequest request =
-      request(1, new Expanding(1, List.of()));
+  private SearchRequest request = request(1, new Expanding(1, List.of()));
 
   /** Prepares the search. */
   @Setup
@@ -72,9 +71,7 @@ public class EngineOverheadBenchmark {
         "bench",
         strategy,
         new FreeModel(VERBS + 1),
-        Map.of(
-            VerifierRole.SEARCH,
-            new TableVerifier(image -> Verdict.scored(1))),
+        Map.of(VerifierRole.SEARCH, new TableVerifier(image -> Verdict.scored(1))),
         Prompt.of("p", "p"),
         Budget.of(ComputeUnit.FLOPS, 1e15),
         DrawKey.root(1),

@@ -87,7 +87,8 @@ class AllStrategiesTest {
       if (!supports(strategy, model)) {
         model = MODELS.get(1).get();
       }
-      StringBuilder curve = new StringBuilder(strategy.card().id()).append(": live states, peak bytes");
+      StringBuilder curve =
+          new StringBuilder(strategy.card().id()).append(": live states, peak bytes");
       long first = 0;
       for (int block = 0; block < 4; block++) {
         long peak = 0;

@@ -81,8 +81,7 @@ class LedgerPropertiesTest {
     for (Job job : jobs) {
       boolean admitted = ledger.admits(job.quote(), job.escrow());
       Cost before = ledger.spent();
-      try (Ledger.Reservation reservation =
-          ledger.reserve("work", job.quote(), job.escrow())) {
+      try (Ledger.Reservation reservation = ledger.reserve("work", job.quote(), job.escrow())) {
         assertThat(admitted).isTrue();
         for (ComputeUnit unit : budget.caps().keySet()) {
           assertThat(unit.of(before.plus(job.quote()).plus(job.escrow())))
@@ -131,8 +130,7 @@ class LedgerPropertiesTest {
     try (Ledger.Reservation reservation =
         ledger.reserve("work", Cost.generate(quoted, 0, 0, 0), Cost.ZERO)) {
       reservation.commit(Phase.GENERATE, Cost.generate(quoted, 0, 0, 0));
-      assertThatThrownBy(
-              () -> reservation.commit(Phase.GENERATE, Cost.generate(1, 0, 0, 0)))
+      assertThatThrownBy(() -> reservation.commit(Phase.GENERATE, Cost.generate(1, 0, 0, 0)))
           .isInstanceOf(EspalierException.class)
           .hasMessageStartingWith("[PLUGIN_CONTRACT] The call work did more work");
     }

@@ -90,9 +90,7 @@ class EngineErrorTextsTest {
         "budget: below one sample",
         () ->
             SearchTestKit.strategy(strategy(EngineErrorTextsTest::sample))
-                .budget(
-                    new Budget(
-                        ComputeUnit.NFE, 12, Map.of(ComputeUnit.VERIFIER_CALLS, 10.0)))
+                .budget(new Budget(ComputeUnit.NFE, 12, Map.of(ComputeUnit.VERIFIER_CALLS, 10.0)))
                 .run());
     record(
         "budget: unbounded verb",
@@ -121,12 +119,11 @@ class EngineErrorTextsTest {
                     context.rewind(
                         List.of(
                             new Rewind(
-                                sample(context).trajectory(),
-                                1,
-                                Draw.fresh(context.stream("x"))))))
+                                sample(context).trajectory(), 1, Draw.fresh(context.stream("x"))))))
                 .get(0));
     search(
-        "capability: missing role", context -> context.verify(VerifierRole.PRIOR, List.of()).get(0));
+        "capability: missing role",
+        context -> context.verify(VerifierRole.PRIOR, List.of()).get(0));
     search(
         "contract: dropped handle",
         context -> {
@@ -201,7 +198,8 @@ class EngineErrorTextsTest {
                 .run());
 
     StringBuilder actual = new StringBuilder();
-    texts.forEach((what, text) -> actual.append("# ").append(what).append('\n').append(text).append("\n\n"));
+    texts.forEach(
+        (what, text) -> actual.append("# ").append(what).append('\n').append(text).append("\n\n"));
     Path written = Path.of("target", "engine-errors.txt");
     if (Files.isDirectory(Path.of("target"))) {
       Files.writeString(written, actual);

@@ -30,8 +30,8 @@ import org.espalier.engine.SearchListener;
 import org.espalier.engine.SearchRequest;
 
 /**
- * The life of native states under strategies that do anything that is legal, with models that fail at
- * any call: whatever happens, every state is closed once, after those that read it.
+ * The life of native states under strategies that do anything that is legal, with models that fail
+ * at any call: whatever happens, every state is closed once, after those that read it.
  */
 class OwnershipPropertiesTest {
 
@@ -125,8 +125,7 @@ class OwnershipPropertiesTest {
     TrackedModel tracked = new TrackedModel(model);
     TargetVerifier verifier = new TargetVerifier();
     Prompt prompt = Prompt.of("p", "anything");
-    double flops =
-        samples * ComputeUnit.FLOPS.of(SearchEngine.sampleCost(model, verifier, prompt));
+    double flops = samples * ComputeUnit.FLOPS.of(SearchEngine.sampleCost(model, verifier, prompt));
     if (failAt > 0) {
       model.failAt(failAt);
     }
