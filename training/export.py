@@ -174,7 +174,7 @@ def export(out):
         models["reward"] = reward
     if detector:
         write_json(f"{out}/shapes-detector/config.json", {
-            "id": "shapes-detector", "licence": LICENCE, "image_size": 64, "grid": 16, "group_norm": {"groups": 8, "eps": 1e-5}, "heat_threshold": 0.4, "peak_window": 5, "max_objects": 8,
+            "id": "shapes-detector", "licence": LICENCE, "image_size": 64, "grid": 16, "group_norm": {"groups": 8, "eps": 1e-5}, "heat_threshold": 0.4, "peak_window": 5, "max_objects": 8, "other_margin": 4.0,
             "channels": {"objectness": [0, 1], "shape": [1, 9], "color": [9, 17], "texture": [17, 20], "size": [20, 22], "offset": [22, 24]},
             "shapes": world.SHAPES + ["other"], "colors": world.COLORS, "textures": world.TEXTURES, "sizes": world.SIZES, "training": training(detector, "detector")})
         write_weights(f"{out}/shapes-detector/model.safetensors", detector.state_dict())

@@ -45,8 +45,10 @@ public final class ShapesDetector implements AutoCloseable {
    * @param threshold heat below which a cell is no peak
    * @param window side of the square in which a peak must be the highest, odd
    * @param most objects that are kept, the hottest first
+   * @param otherMargin by how much the logit of "other" must exceed every shape's for an object to be
+   *     none of them; blurred edges raise it on pictures that a decoder made
    */
-  record Rules(int side, float threshold, int window, int most) {}
+  record Rules(int side, float threshold, int window, int most, float otherMargin) {}
 
   private final TorchProgram program;
   private final Rules rules;
@@ -82,7 +84,8 @@ public final class ShapesDetector implements AutoCloseable {
             (int) number(file, config, "/image_size"),
             (float) number(file, config, "/heat_threshold"),
             (int) number(file, config, "/peak_window"),
-            (int) number(file, config, "/max_objects"));
+            (int) number(file, config, "/max_objects"),
+            (float) number(file, config, "/other_margin"));
     if (rules.side < STRIDE || rules.side % STRIDE != 0) {
       throw EspalierException.config(
           "%s: image_size (%d) is not a multiple of %d.".formatted(file, rules.side, STRIDE),
@@ -212,10 +215,13 @@ public final class ShapesDetector implements AutoCloseable {
     peaks.sort(Comparator.comparingDouble(i -> -heat[i]));
     List<DetectedObject> objects = new ArrayList<>();
     for (int i : peaks.subList(0, Math.min(rules.most, peaks.size()))) {
-      int shape = best(cells, count, i, SHAPE, COLOR);
+      int other = COLOR - 1;
+      int shape = best(cells, count, i, SHAPE, other);
+      boolean known =
+          cells[other * count + i] - cells[(SHAPE + shape) * count + i] <= rules.otherMargin;
       objects.add(
           new DetectedObject(
-              shape < Shape.values().length ? Shape.values()[shape] : null,
+              known ? Shape.values()[shape] : null,
               Color.values()[best(cells, count, i, COLOR, TEXTURE)],
               Texture.values()[best(cells, count, i, TEXTURE, SIZE)],
               Size.values()[best(cells, count, i, SIZE, OFFSET)],

@@ -51,7 +51,7 @@ final class RandomDetector {
     Files.writeString(
         directory.resolve("config.json"),
         """
-        {"image_size": 64, "heat_threshold": 0.4, "peak_window": 5, "max_objects": 8,
+        {"image_size": 64, "heat_threshold": 0.4, "peak_window": 5, "max_objects": 8, "other_margin": 4.0,
          "group_norm": {"groups": 8, "eps": 1e-5}, "licence": "Apache-2.0",
          "shapes": ["circle", "square", "triangle", "star", "cross", "ring", "heart", "other"],
          "colors": ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"],

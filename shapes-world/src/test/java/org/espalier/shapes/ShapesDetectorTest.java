@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class ShapesDetectorTest {
-  private static final ShapesDetector.Rules RULES = new ShapesDetector.Rules(64, 0.4f, 5, 8);
+  private static final ShapesDetector.Rules RULES = new ShapesDetector.Rules(64, 0.4f, 5, 8, 4f);
 
   private final Path temp;
 
@@ -86,6 +86,17 @@ class ShapesDetectorTest {
   void somethingOfNoKnownShapeHasNone() {
     float[] cells = empty();
     put(cells, 8, 8, 2, 7, 0);
+    cells[8 * 256 + 16 * 8 + 8] = 4.5f; // "other", above the margin over shapes at 0
+    assertThat(ShapesDetector.decode(cells, RULES).get(0).shape()).isNull();
+  }
+
+  @Test
+  void otherMustExceedTheShapesByTheMargin() {
+    float[] cells = empty();
+    put(cells, 8, 8, 2, Shape.RING.ordinal(), 0);
+    cells[8 * 256 + 16 * 8 + 8] = 6.5f; // 3.5 above the ring
+    assertThat(ShapesDetector.decode(cells, RULES).get(0).shape()).isEqualTo(Shape.RING);
+    cells[8 * 256 + 16 * 8 + 8] = 7.5f; // 4.5 above it
     assertThat(ShapesDetector.decode(cells, RULES).get(0).shape()).isNull();
   }
 
