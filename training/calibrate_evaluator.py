@@ -12,6 +12,7 @@ import struct
 
 import torch
 
+import evaluate
 import nets
 import world
 
@@ -47,7 +48,7 @@ def main():
     parser.add_argument("--scenes", type=int, default=512)
     parser.add_argument("--seed", type=int, default=13)
     args = parser.parse_args()
-    import evaluate  # after the arguments: it reads none of them, but needs a newer torch than the networks do
+    evaluate.DEV = "cpu"
 
     tokenizer = loaded(nets.Tokenizer(), "infinity-nano/vae.safetensors")
     detector = loaded(nets.Detector(), "shapes-detector/model.safetensors")
