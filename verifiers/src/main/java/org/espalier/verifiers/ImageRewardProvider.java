@@ -56,7 +56,11 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
       ImageTransform transform =
           ImageTransform.read(
               directory.resolve("preprocessor_config.json"),
-              ImageTransform.clip(architecture.imageSize(), ImageTransform.CropRounding.HALF_EVEN));
+              ImageTransform.of(
+                  json.path("preprocessor"),
+                  directory.resolve("config.json"),
+                  ImageTransform.clip(
+                      architecture.imageSize(), ImageTransform.CropRounding.HALF_EVEN)));
       ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
       Device device = TorchEngine.device(context.device());
       int limit = ModelJson.positive(json, "max_length", PUBLISHED_TEXT_LIMIT);

@@ -1,9 +1,6 @@
 package org.espalier.verifiers;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -138,18 +135,19 @@ public record ImageTransform(
    * @param defaults used where it does not, or does not say
    */
   static ImageTransform read(Path file, ImageTransform defaults) {
-    if (!Files.exists(file)) {
+    return of(ModelJson.optional(file), file, defaults);
+  }
+
+  /**
+   * Reads such a configuration where it is part of another file.
+   *
+   * @param json its object, or a missing node
+   * @param file for messages
+   * @param defaults used where it does not say
+   */
+  static ImageTransform of(JsonNode json, Path file, ImageTransform defaults) {
+    if (json.isMissingNode()) {
       return defaults;
-    }
-    JsonNode json;
-    try {
-      json = new ObjectMapper().readTree(file.toFile());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The file " + file + " is not JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
     }
     Resize resize = defaults.resize;
     if (!json.path("do_resize").asBoolean(true)) {
