@@ -43,6 +43,7 @@ public final class ShapesWeights implements WeightsBundle {
               "flux/nano-large", List.of("flux-nano-large", "flux-nano-ae"),
               "clip/nano", List.of("clip-nano"),
               "image-reward/nano", List.of("imagereward-nano"),
+              "ensemble/nano", List.of("ensemble-nano"),
               "shapes-exact/nano", List.of("shapes-detector")));
 
   private final ClassLoader loader;

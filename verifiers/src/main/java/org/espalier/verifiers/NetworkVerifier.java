@@ -196,7 +196,7 @@ abstract class NetworkVerifier<P> implements Verifier {
                   + " (truncated = 1), and this is said once.",
               card().id(),
               tokens.length(),
-              text);
+              text.length() > 80 ? text.substring(0, 80) + "..." : text);
         }
       }
       return tokens;

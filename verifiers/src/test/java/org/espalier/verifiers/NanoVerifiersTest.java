@@ -44,6 +44,18 @@ class NanoVerifiersTest {
     return load(Map.of("id", "image-reward", "weights", "nano"));
   }
 
+  private static Verifier ensemble() {
+    return new EnsembleProvider()
+        .load(
+            new EnsembleConfig(
+                List.of(
+                    Map.of("id", "clip", "weights", "nano"),
+                    Map.of("id", "image-reward", "weights", "nano")),
+                null,
+                "nano"),
+            CONTEXT);
+  }
+
   private static SafetensorsFile golden() {
     try {
       return new SafetensorsFile(
@@ -145,11 +157,12 @@ class NanoVerifiersTest {
   }
 
   @Test
-  void bothPreferTheRightPrompt() {
+  void allPreferTheRightPrompt() {
     try (SafetensorsFile golden = golden();
         Verifier cheap = clip();
-        Verifier dear = imageReward()) {
-      for (Verifier verifier : List.of(cheap, dear)) {
+        Verifier dear = imageReward();
+        Verifier both = ensemble()) {
+      for (Verifier verifier : List.of(cheap, dear, both)) {
         double[][] scores = scores(verifier, golden, "");
         assertThat(scores[0][0]).as(verifier.card().id()).isGreaterThan(scores[0][1]);
         assertThat(scores[1][1]).as(verifier.card().id()).isGreaterThan(scores[1][0]);
@@ -186,6 +199,14 @@ class NanoVerifiersTest {
     @Override
     protected Verifier create() {
       return imageReward();
+    }
+  }
+
+  @Nested
+  class EnsembleContract extends VerifierContract {
+    @Override
+    protected Verifier create() {
+      return ensemble();
     }
   }
 }
