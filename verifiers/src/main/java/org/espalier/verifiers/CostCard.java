@@ -71,8 +71,7 @@ public record CostCard(String id, long flops, Map<Integer, Long> nanos) {
     for (int i = 0; i < size; i++) {
       byte[] rgb = new byte[Math.multiplyExact(3 * width, height)];
       new Random(i).nextBytes(rgb); // what is in the images makes no difference to the cost
-      batch.add(
-          new Judgement("image-" + i, prompt, Artifact.of(new RgbImage(width, height, rgb))));
+      batch.add(new Judgement("image-" + i, prompt, Artifact.of(new RgbImage(width, height, rgb))));
     }
     return batch;
   }
@@ -82,7 +81,9 @@ public record CostCard(String id, long flops, Map<Integer, Long> nanos) {
       if (verdict instanceof Verdict.Failed failed) {
         throw new EspalierException(
             EspalierException.Code.PLUGIN_CONTRACT,
-            "The verifier " + verifier.card().id() + " cannot be timed, because it does not judge: "
+            "The verifier "
+                + verifier.card().id()
+                + " cannot be timed, because it does not judge: "
                 + failed.reason(),
             "Maybe use a prompt with the metadata that it needs.");
       }

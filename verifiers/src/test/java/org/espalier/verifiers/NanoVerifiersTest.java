@@ -103,8 +103,7 @@ class NanoVerifiersTest {
     double[][] scores = new double[2][2];
     for (int i = 0; i < 4; i++) {
       var scored = VerifierChecks.scored(verifier.verify(batch).get(i));
-      scores[i / 2][i % 2] =
-          part.isEmpty() ? scored.value() : VerifierChecks.part(scored, part);
+      scores[i / 2][i % 2] = part.isEmpty() ? scored.value() : VerifierChecks.part(scored, part);
     }
     return scores;
   }
@@ -131,8 +130,7 @@ class NanoVerifiersTest {
   void imageRewardAgreesWithTheTrainingCode() {
     try (SafetensorsFile golden = golden();
         Verifier verifier = imageReward()) {
-      assertAgrees(
-          scores(verifier, golden, ""), golden.floats("rewards"), "image-reward nano");
+      assertAgrees(scores(verifier, golden, ""), golden.floats("rewards"), "image-reward nano");
     }
   }
 
