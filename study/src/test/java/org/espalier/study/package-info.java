@@ -1,4 +1,0 @@
-@NullMarked
-package org.espalier.study;
-
-import org.jspecify.annotations.NullMarked;
