@@ -19,7 +19,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The report in a real browser: it draws, its switches work, and it asks nothing of the network. */
+/**
+ * The report in a real browser: it draws, its switches work, and it asks nothing of the network.
+ */
 @SuppressWarnings("NullAway.Init")
 class ReportBrowserTest {
   /** Uses the page as a reader would and notes in the document what came of it. */

@@ -63,9 +63,7 @@ final class ExportCommand implements Callable<Integer> {
       Path root = out == null ? run.resolve("export").resolve(name) : out;
       Path written =
           RunExport.write(
-              data,
-              RunExport.Form.valueOf(name.toUpperCase(Locale.ROOT).replace('-', '_')),
-              root);
+              data, RunExport.Form.valueOf(name.toUpperCase(Locale.ROOT).replace('-', '_')), root);
       terminal.out().println(form + ": " + written);
     }
     return Main.DONE;

@@ -44,7 +44,11 @@ final class ReproduceCommand implements Callable<Integer> {
   public Integer call() {
     RunDirectory first = RunDirectory.open(run);
     Path target =
-        out == null ? run.toAbsolutePath().normalize().resolveSibling(run.toAbsolutePath().normalize().getFileName() + "-reproduced") : out;
+        out == null
+            ? run.toAbsolutePath()
+                .normalize()
+                .resolveSibling(run.toAbsolutePath().normalize().getFileName() + "-reproduced")
+            : out;
     Studies.Ended ended =
         studies.run(first.source(), target, new ProgressWatcher(terminal, output.quiet));
     HtmlReport.write(RunData.read(ended.directory()));
