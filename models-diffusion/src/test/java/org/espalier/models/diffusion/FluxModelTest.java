@@ -39,14 +39,14 @@ class FluxModelTest {
 
   @BeforeAll
   static void load() {
-    TinyFlux.bundle(directory.resolve("dev"), TinyFlux.parity("weights"), "{\"steps\": 4}");
+    TinyFlux.bundle(directory.resolve("tiny-dev"), TinyFlux.parity("weights"), "{\"steps\": 4}");
     TinyFlux.bundle(
-        directory.resolve("nano"),
+        directory.resolve("tiny-cfg"),
         TinyFlux.withoutGuidance(),
         "{\"steps\": 30, \"true_cfg\": 3.0, \"shift\": 2.0}");
     bytesBefore = TorchTensor.liveBytes();
-    ode = TinyFlux.load(TinyFlux.config("nano", sampler("ode", 5), null), directory);
-    sde = TinyFlux.load(TinyFlux.config("dev", sampler("sde", 5), null), directory);
+    ode = TinyFlux.load(TinyFlux.config("tiny-cfg", sampler("ode", 5), null), directory);
+    sde = TinyFlux.load(TinyFlux.config("tiny-dev", sampler("sde", 5), null), directory);
   }
 
   @AfterAll
@@ -167,7 +167,7 @@ class FluxModelTest {
   @Test
   void thirtyEulerStepsAreThirtyNfeAndWithClassifierFreeGuidanceSixtyRows() {
     try (GenerativeModel model =
-            TinyFlux.load(TinyFlux.config("nano", sampler("ode", 30), 4.), directory);
+            TinyFlux.load(TinyFlux.config("tiny-cfg", sampler("ode", 30), 4.), directory);
         Conditioning conditioning = encode(model, "a green square")) {
       WorkCounters before = model.counters();
       roll(model, begin(model, conditioning, 0), conditioning, noise(0), 30);
@@ -321,7 +321,7 @@ class FluxModelTest {
     double[] scales = {1, 2, 4};
     for (int i = 0; i < 3; i++) {
       try (GenerativeModel model =
-              TinyFlux.load(TinyFlux.config("nano", sampler("ode", 5), scales[i]), directory);
+              TinyFlux.load(TinyFlux.config("tiny-cfg", sampler("ode", 5), scales[i]), directory);
           Conditioning conditioning = encode(model, "a red circle")) {
         latents[i] = latent(step(model, begin(model, conditioning, 0), conditioning, noise(0)));
       }
