@@ -21,6 +21,7 @@ import org.espalier.spi.Root;
 import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
 import org.espalier.torch.TorchTensor;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -47,7 +48,10 @@ class InfinityModelTest {
   }
 
   private static InfinityConfig config(
-      Path weights, List<Double> cfg, List<Integer> layers, Integer topK) {
+      Path weights,
+      @Nullable List<Double> cfg,
+      @Nullable List<Integer> layers,
+      @Nullable Integer topK) {
     return new InfinityConfig(
         weights.toString(), null, null, null, null, cfg, layers, null, topK, null, null);
   }
