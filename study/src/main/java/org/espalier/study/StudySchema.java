@@ -19,11 +19,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The JSON Schema of study files, made from the records that they are bound to. */
 public final class StudySchema {
-  private final PluginRegistry registry;
-
-  private StudySchema(PluginRegistry registry) {
-    this.registry = registry;
-  }
+  private StudySchema() {}
 
   /**
    * The schema.
@@ -34,7 +30,7 @@ public final class StudySchema {
     Map<String, Object> schema = new LinkedHashMap<>();
     schema.put("$schema", "https://json-schema.org/draft/2020-12/schema");
     schema.put("title", "Espalier study");
-    StudySchema made = new StudySchema(registry);
+    StudySchema made = new StudySchema();
     schema.putAll(made.record(StudySpec.class, null));
     Map<String, Object> definitions = new LinkedHashMap<>();
     definitions.put("strategy", plugins(made, registry.strategies(), StrategyProvider::configType));

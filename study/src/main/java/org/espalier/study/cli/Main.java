@@ -78,7 +78,7 @@ public final class Main {
   public static void main(String[] args) {
     PrintWriter out = writer(FileDescriptor.out);
     PrintWriter err = writer(FileDescriptor.err);
-    boolean interactive = System.console() != null && System.getenv("CI") == null;
+    boolean interactive = Boolean.getBoolean("espalier.terminal") && System.getenv("CI") == null;
     int code = run(new Terminal(out, err, interactive), Main.class.getClassLoader(), args);
     out.flush();
     err.flush();

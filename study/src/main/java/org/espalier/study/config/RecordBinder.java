@@ -72,7 +72,8 @@ public final class RecordBinder {
   static String canonical(String key) {
     StringBuilder result = new StringBuilder(key.length());
     boolean upper = false;
-    for (char c : key.toCharArray()) {
+    for (int i = 0; i < key.length(); i++) {
+      char c = key.charAt(i);
       if ((c == '_' || c == '-') && !result.isEmpty()) {
         upper = true;
       } else {
