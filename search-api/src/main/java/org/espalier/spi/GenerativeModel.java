@@ -54,8 +54,8 @@ public interface GenerativeModel extends AutoCloseable {
   List<ModelState> rewind(List<RewindRow> batch);
 
   /**
-   * Decodes states to images; incomplete states to previews. Where a preview needs the network
-   * (its quote has rows), the evaluation is kept with the state, and expanding that state reuses it.
+   * Decodes states to images; incomplete states to previews. Where a preview needs the network (its
+   * quote has rows), the evaluation is kept with the state, and expanding that state reuses it.
    *
    * @param batch states at any step from 1 on
    */

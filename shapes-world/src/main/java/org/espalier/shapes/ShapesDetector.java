@@ -45,8 +45,8 @@ public final class ShapesDetector implements AutoCloseable {
    * @param threshold heat below which a cell is no peak
    * @param window side of the square in which a peak must be the highest, odd
    * @param most objects that are kept, the hottest first
-   * @param otherMargin by how much the logit of "other" must exceed every shape's for an object to be
-   *     none of them; blurred edges raise it on pictures that a decoder made
+   * @param otherMargin by how much the logit of "other" must exceed every shape's for an object to
+   *     be none of them; blurred edges raise it on pictures that a decoder made
    */
   record Rules(int side, float threshold, int window, int most, float otherMargin) {}
 
