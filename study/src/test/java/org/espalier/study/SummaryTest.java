@@ -8,12 +8,14 @@ import java.util.List;
 import java.util.Map;
 import org.espalier.study.report.PairedBootstrap;
 import org.espalier.study.report.Summary;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /** Statistics on records whose answers are known. */
 class SummaryTest {
 
-  private static CellRecord cell(String arm, int prompt, long seed, Double metric, double spent) {
+  private static CellRecord cell(
+      String arm, int prompt, long seed, @Nullable Double metric, double spent) {
     return new CellRecord(
         1,
         arm + prompt + seed,
