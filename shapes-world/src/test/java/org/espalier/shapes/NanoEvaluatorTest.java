@@ -178,6 +178,7 @@ class NanoEvaluatorTest {
     assertThat(weights.names())
         .containsExactly(
             "clip/nano",
+            "ensemble/nano",
             "flux/nano",
             "flux/nano-large",
             "image-reward/nano",

@@ -161,7 +161,7 @@ public final class InfinityModel implements GenerativeModel {
   @Override
   public List<ModelState> begin(List<Root> batch) {
     return RowExecutor.map(
-        device(), batch, root -> new InfinityState(null, network.emptyCode(), 0));
+        device(), batch, root -> new InfinityState(null, network.emptyCode(), 0, false));
   }
 
   @Override
@@ -219,7 +219,8 @@ public final class InfinityModel implements GenerativeModel {
         BitSampler.Drawn drawn = sampler.draw(evaluation.logits(), noise, parent.step());
         TorchTensor code = network.accept(parent.code(), drawn.bits(), parent.step());
         double before = parent.logProb().orElse(0);
-        children.add(new InfinityState(parent, code, before + drawn.logProb()));
+        boolean complete = parent.step() + 1 == schedule.size();
+        children.add(new InfinityState(parent, code, before + drawn.logProb(), complete));
       }
       return children;
     } catch (RuntimeException | Error e) {

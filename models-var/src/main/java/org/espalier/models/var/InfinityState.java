@@ -18,6 +18,7 @@ final class InfinityState implements ModelState {
   private final int step;
   private final TorchTensor code;
   private final double logProb;
+  private final boolean complete;
   private InfinityNetwork.@Nullable Evaluation evaluation;
 
   /**
@@ -26,12 +27,15 @@ final class InfinityState implements ModelState {
    * @param parent null for a root
    * @param code its summed code, which it owns
    * @param logProb of all its bits
+   * @param complete whether no scale follows
    */
-  InfinityState(@Nullable InfinityState parent, TorchTensor code, double logProb) {
+  InfinityState(
+      @Nullable InfinityState parent, TorchTensor code, double logProb, boolean complete) {
     this.parent = parent;
     this.step = parent == null ? 0 : parent.step + 1;
     this.code = code;
     this.logProb = logProb;
+    this.complete = complete;
   }
 
   @Override
@@ -41,7 +45,8 @@ final class InfinityState implements ModelState {
 
   @Override
   public boolean dependsOnParent() {
-    return parent != null;
+    // A complete state needs its summed code only, so the keys and values behind it can go.
+    return parent != null && !complete;
   }
 
   TorchTensor code() {
