@@ -178,6 +178,9 @@ class ArchitectureTest {
         .and()
         // Prints the errors that a parity test measures; test support in the main scope.
         .doNotHaveSimpleName("ParityCase")
+        .and()
+        // Measures what an image costs on this machine, on pixels from a fixed seed.
+        .doNotHaveSimpleName("CostCard")
         .should()
         .dependOnClassesThat()
         .haveFullyQualifiedName("java.util.Random")
