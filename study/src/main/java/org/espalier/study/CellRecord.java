@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param arm what is compared
  * @param strategy id of the strategy
  * @param model name of the model in the study
+ * @param verifier what drove the search; null in records of versions that knew one verifier only
  * @param prompt what was searched for
  * @param seed of the study's draws
  * @param level the budget as it was written
@@ -47,6 +48,7 @@ import org.jspecify.annotations.Nullable;
   "arm",
   "strategy",
   "model",
+  "verifier",
   "prompt",
   "seed",
   "level",
@@ -76,6 +78,7 @@ public record CellRecord(
     String arm,
     String strategy,
     String model,
+    @Nullable Driver verifier,
     PromptText prompt,
     long seed,
     String level,
@@ -131,6 +134,16 @@ public record CellRecord(
   public double seconds() {
     return time == null ? 0 : time.wallNanos() * 1e-9;
   }
+
+  /**
+   * A search verifier.
+   *
+   * @param id of the verifier
+   * @param sha256 of its configuration, weights and program: scores compare only where it is equal
+   * @param independence from the study's metric: {@code independent}, {@code same-metric}, {@code
+   *     oracle} (the very same verifier), or {@code none} without an evaluator
+   */
+  public record Driver(String id, String sha256, String independence) {}
 
   /**
    * The prompt.

@@ -3,6 +3,7 @@ package org.espalier.study;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -31,9 +32,9 @@ public final class LoadedStudy implements AutoCloseable {
   private final Map<String, GenerativeModel> models = new LinkedHashMap<>();
   private final Map<String, Verifier> loadedVerifiers = new LinkedHashMap<>();
   private final List<AutoCloseable> closeables = new ArrayList<>();
-  private final Map<VerifierRole, Verifier> verifiers = new EnumMap<>(VerifierRole.class);
+  private @Nullable Verifier prior;
   private final List<Verifier> evaluators = new ArrayList<>();
-  private final Map<String, Map<String, Cost>> sampleCosts = new LinkedHashMap<>();
+  private final Map<Verifier, Map<String, Map<String, Cost>>> sampleCosts = new IdentityHashMap<>();
 
   private LoadedStudy(Study study) {
     this.study = study;
@@ -105,23 +106,28 @@ public final class LoadedStudy implements AutoCloseable {
               }
               models.put(name, model);
             });
-    verifiers.put(VerifierRole.SEARCH, verifier(study.search(), context));
-    PluginRegistry.Bound<Verifier> prior = study.prior();
-    if (prior != null) {
-      verifiers.put(VerifierRole.PRIOR, verifier(prior, context));
-    }
-    study.evaluators().forEach(bound -> evaluators.add(verifier(bound, context)));
+    load(study.search(), context);
+    PluginRegistry.Bound<Verifier> screen = study.prior();
+    prior = screen == null ? null : load(screen, context);
+    study.evaluators().forEach(bound -> evaluators.add(load(bound, context)));
+    study.arms().forEach(arm -> load(arm.search(), context));
   }
 
-  private Verifier verifier(PluginRegistry.Bound<Verifier> bound, LoadContext context) {
-    String config = Canonical.json(bound.config());
-    Verifier known = loadedVerifiers.get(config);
-    if (known != null) {
-      return known;
+  private Verifier load(PluginRegistry.Bound<Verifier> bound, LoadContext context) {
+    return loadedVerifiers.computeIfAbsent(
+        Canonical.json(bound.config()),
+        config -> {
+          Verifier verifier = bound.loader().apply(context);
+          closeables.add(verifier::close);
+          return verifier;
+        });
+  }
+
+  private Verifier loaded(PluginRegistry.Bound<Verifier> bound) {
+    Verifier verifier = loadedVerifiers.get(Canonical.json(bound.config()));
+    if (verifier == null) {
+      throw new IllegalStateException("a verifier is not loaded");
     }
-    Verifier verifier = bound.loader().apply(context);
-    closeables.add(verifier::close);
-    loadedVerifiers.put(config, verifier);
     return verifier;
   }
 
@@ -131,7 +137,7 @@ public final class LoadedStudy implements AutoCloseable {
         SearchEngine.requireCapabilities(arm.strategy().strategy().card(), model(name).card());
       }
       for (VerifierRole role : arm.strategy().strategy().card().roles()) {
-        if (!verifiers.containsKey(role)) {
+        if (!verifiers(arm).containsKey(role)) {
           throw new EspalierException(
               EspalierException.Code.CAPABILITY,
               "The arm (%s) asks for the verifier role (%s), which the study has not."
@@ -140,16 +146,11 @@ public final class LoadedStudy implements AutoCloseable {
         }
       }
     }
-    Verifier search = searchVerifier();
-    models.forEach(
-        (name, model) -> {
-          Map<String, Cost> costs = new LinkedHashMap<>();
-          for (Prompt prompt : study.prompts()) {
-            costs.put(prompt.id(), SearchEngine.sampleCost(model, search, prompt));
-          }
-          sampleCosts.put(name, costs);
-        });
-    requireBounded();
+    quoteSamples(searchVerifier());
+    for (Study.Arm arm : study.arms()) {
+      quoteSamples(searchVerifier(arm));
+      requireBounded(searchVerifier(arm));
+    }
     for (Study.Arm arm : study.arms()) {
       for (String name : arm.models()) {
         for (Amount level : arm.levels()) {
@@ -159,12 +160,28 @@ public final class LoadedStudy implements AutoCloseable {
     }
   }
 
+  private void quoteSamples(Verifier search) {
+    if (sampleCosts.containsKey(search)) {
+      return;
+    }
+    Map<String, Map<String, Cost>> byModel = new LinkedHashMap<>();
+    models.forEach(
+        (name, model) -> {
+          Map<String, Cost> costs = new LinkedHashMap<>();
+          for (Prompt prompt : study.prompts()) {
+            costs.put(prompt.id(), SearchEngine.sampleCost(model, search, prompt));
+          }
+          byModel.put(name, costs);
+        });
+    sampleCosts.put(search, byModel);
+  }
+
   /** Every verb costs something in the unit, or is capped; else a search need not end. */
-  private void requireBounded() {
+  private void requireBounded(Verifier search) {
     ComputeUnit unit = study.spec().budgets().unitOrDefault();
     Map<ComputeUnit, Amount> caps = study.spec().budgets().caps();
     boolean verifierWorks =
-        searchVerifier()
+        search
                 .quote(
                     study.prompts().get(0),
                     model(models.keySet().iterator().next()).card().width(),
@@ -199,7 +216,7 @@ public final class LoadedStudy implements AutoCloseable {
   private void requireOneSample(Study.Arm arm, String name, Amount level) {
     Budget budget = budget(level);
     for (Prompt prompt : study.prompts()) {
-      Cost cost = sampleCost(name, prompt);
+      Cost cost = sampleCost(searchVerifier(arm), name, prompt);
       Map<ComputeUnit, Double> limits = new EnumMap<>(ComputeUnit.class);
       limits.put(budget.unit(), budget.limit());
       budget.caps().forEach((unit, cap) -> limits.merge(unit, cap, Math::min));
@@ -247,18 +264,37 @@ public final class LoadedStudy implements AutoCloseable {
     return models;
   }
 
-  /** The verifiers of searches by role. */
-  public Map<VerifierRole, Verifier> verifiers() {
-    return verifiers;
+  /**
+   * The verifiers of an arm's searches by role.
+   *
+   * @param arm of the study
+   */
+  public Map<VerifierRole, Verifier> verifiers(Study.Arm arm) {
+    Map<VerifierRole, Verifier> roles = new EnumMap<>(VerifierRole.class);
+    roles.put(VerifierRole.SEARCH, searchVerifier(arm));
+    if (prior != null) {
+      roles.put(VerifierRole.PRIOR, prior);
+    }
+    return roles;
   }
 
-  /** The search verifier. */
+  /** The study's search verifier, which the budget's {@code 1x} includes. */
   public Verifier searchVerifier() {
-    Verifier verifier = verifiers.get(VerifierRole.SEARCH);
-    if (verifier == null) {
-      throw new IllegalStateException("no search verifier");
-    }
-    return verifier;
+    return loaded(study.search());
+  }
+
+  /**
+   * The verifier that drives an arm's searches.
+   *
+   * @param arm of the study
+   */
+  public Verifier searchVerifier(Study.Arm arm) {
+    return loaded(arm.search());
+  }
+
+  /** The screening verifier, if any. */
+  public @Nullable Verifier prior() {
+    return prior;
   }
 
   /** The judges of answers, the study's metric first. */
@@ -267,13 +303,18 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
-   * The cost of one sample.
+   * The cost of one sample, judged by the study's search verifier.
    *
    * @param model its name in the study
    * @param prompt what of
    */
   public Cost sampleCost(String model, Prompt prompt) {
-    Cost cost = sampleCosts.getOrDefault(model, Map.of()).get(prompt.id());
+    return sampleCost(searchVerifier(), model, prompt);
+  }
+
+  private Cost sampleCost(Verifier search, String model, Prompt prompt) {
+    Cost cost =
+        sampleCosts.getOrDefault(search, Map.of()).getOrDefault(model, Map.of()).get(prompt.id());
     if (cost == null) {
       throw new IllegalArgumentException("no cost of " + model + " for " + prompt.id());
     }
@@ -349,7 +390,7 @@ public final class LoadedStudy implements AutoCloseable {
     all.put("arm", arm.label());
     all.put("strategy", arm.strategy().config());
     all.put("model", fingerprint(model));
-    all.put("judges", judges());
+    all.put("judges", judges(arm));
     all.put(
         "prompt",
         Map.of(
@@ -378,27 +419,23 @@ public final class LoadedStudy implements AutoCloseable {
         });
   }
 
-  private Object judges() {
+  private Object judges(Study.Arm arm) {
     return fingerprints.computeIfAbsent(
-        "/judges",
+        "/judges/" + Canonical.json(arm.search().config()),
         n -> {
           Map<String, Object> map = new LinkedHashMap<>();
-          map.put("search", judge(study.search(), searchVerifier()));
-          PluginRegistry.Bound<Verifier> prior = study.prior();
-          Verifier loaded = verifiers.get(VerifierRole.PRIOR);
-          if (prior != null && loaded != null) {
-            map.put("prior", judge(prior, loaded));
+          map.put("search", judge(arm.search()));
+          PluginRegistry.Bound<Verifier> screen = study.prior();
+          if (screen != null) {
+            map.put("prior", judge(screen));
           }
-          List<Object> list = new ArrayList<>();
-          for (int i = 0; i < evaluators.size(); i++) {
-            list.add(judge(study.evaluators().get(i), evaluators.get(i)));
-          }
-          map.put("evaluate", list);
+          map.put("evaluate", study.evaluators().stream().map(this::judge).toList());
           return map;
         });
   }
 
-  private static Object judge(PluginRegistry.Bound<Verifier> bound, Verifier verifier) {
+  private Object judge(PluginRegistry.Bound<Verifier> bound) {
+    Verifier verifier = loaded(bound);
     return Map.of(
         "config", bound.config(),
         "weights", verifier.card().weightsSha256(),
@@ -407,20 +444,33 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
-   * How the search verifier stands to the study's metric: {@code independent}, {@code same-metric},
+   * How the study's search verifier stands to its metric: {@code independent}, {@code same-metric},
    * {@code oracle} (the very same verifier), or {@code none} without an evaluator.
    */
   public String independence() {
+    return independence(searchVerifier());
+  }
+
+  /**
+   * Who drives an arm's searches, as kept in its records.
+   *
+   * @param arm of the study
+   */
+  public CellRecord.Driver driver(Study.Arm arm) {
+    Verifier search = searchVerifier(arm);
+    return new CellRecord.Driver(
+        search.card().id(), Canonical.sha256(judge(arm.search())), independence(search));
+  }
+
+  private String independence(Verifier search) {
     if (evaluators.isEmpty()) {
       return "none";
     }
     Verifier metric = evaluators.get(0);
-    if (metric == searchVerifier()) {
+    if (metric == search) {
       return "oracle";
     }
-    return metric.card().metric().equals(searchVerifier().card().metric())
-        ? "same-metric"
-        : "independent";
+    return metric.card().metric().equals(search.card().metric()) ? "same-metric" : "independent";
   }
 
   @Override

@@ -9,6 +9,7 @@ import org.espalier.api.Prompt;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
 import org.espalier.spi.ModelCard;
+import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
 
 /** What is known before any search: cards, costs of one sample, levels. Kept with the run. */
@@ -43,9 +44,11 @@ final class PlanFacts {
             });
     map.put("models", models);
     Map<String, Object> verifiers = new LinkedHashMap<>();
-    loaded
-        .verifiers()
-        .forEach((role, v) -> verifiers.put(role.name().toLowerCase(Locale.ROOT), card(v.card())));
+    verifiers.put("search", card(loaded.searchVerifier().card()));
+    Verifier prior = loaded.prior();
+    if (prior != null) {
+      verifiers.put("prior", card(prior.card()));
+    }
     List<Object> evaluators = new ArrayList<>();
     loaded.evaluators().forEach(v -> evaluators.add(card(v.card())));
     verifiers.put("evaluate", evaluators);
@@ -58,6 +61,10 @@ final class PlanFacts {
       line.put("summary", arm.strategy().strategy().card().summary());
       line.put("paper", arm.strategy().strategy().card().paper().toString());
       line.put("models", arm.models());
+      if (loaded.searchVerifier(arm) != loaded.searchVerifier()) {
+        line.put("verifier", card(loaded.searchVerifier(arm).card()));
+      }
+      line.put("independence", loaded.driver(arm).independence());
       Map<String, Object> levels = new LinkedHashMap<>();
       arm.levels().forEach(level -> levels.put(level.label(), loaded.budget(level).limit()));
       line.put("levels", levels);

@@ -45,12 +45,14 @@ public record Study(
    * @param strategy what searches
    * @param models names of the models searched
    * @param levels budget levels
+   * @param search drives its searches: its own verifier, or the study's
    */
   public record Arm(
       String label,
       PluginRegistry.BoundStrategy strategy,
       List<String> models,
-      List<Amount> levels) {}
+      List<Amount> levels,
+      PluginRegistry.Bound<Verifier> search) {}
 
   /**
    * Binds a study.
@@ -94,12 +96,14 @@ public record Study(
         }
       }
       List<Amount> levels = arm.levels();
+      PluginSpec own = arm.verifier();
       arms.add(
           new Arm(
               arm.label(),
               registry.strategy(place),
               List.copyOf(names),
-              levels == null ? spec.budgets().levels() : levels));
+              levels == null ? spec.budgets().levels() : levels,
+              own == null ? search : registry.verifier(own)));
     }
     List<Prompt> prompts = PromptFiles.load(spec.prompts(), source.base());
     return new Study(source, spec, prompts, arms, models, search, prior, evaluators);
@@ -134,12 +138,15 @@ public record Study(
     map.put("verifiers", judges);
     List<Object> lines = new ArrayList<>();
     for (Arm arm : arms) {
-      lines.add(
-          Map.of(
-              "name", arm.label(),
-              "strategy", arm.strategy().config(),
-              "models", arm.models(),
-              "levels", arm.levels()));
+      Map<String, Object> line = new LinkedHashMap<>();
+      line.put("name", arm.label());
+      line.put("strategy", arm.strategy().config());
+      line.put("models", arm.models());
+      line.put("levels", arm.levels());
+      if (arm.search() != search) {
+        line.put("verifier", arm.search().config());
+      }
+      lines.add(line);
     }
     map.put("arms", lines);
     return map;

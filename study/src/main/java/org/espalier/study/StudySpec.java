@@ -180,12 +180,14 @@ public record StudySpec(
    * @param strategy what searches
    * @param models names of the models searched; all if left out
    * @param levels budget levels of this arm; the study's if left out
+   * @param verifier drives this arm's searches; the study's search verifier if left out
    */
   public record Arm(
       @Nullable String name,
       PluginSpec strategy,
       @Nullable List<String> models,
-      @Nullable List<Amount> levels) {
+      @Nullable List<Amount> levels,
+      @Nullable PluginSpec verifier) {
     public Arm {
       requireLevels(levels);
     }

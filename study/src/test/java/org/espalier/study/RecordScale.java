@@ -38,6 +38,7 @@ public final class RecordScale {
                     r.arm(),
                     r.strategy(),
                     r.model(),
+                    r.verifier(),
                     new CellRecord.PromptText(
                         String.format(Locale.ROOT, "%05d", i / seeds.size()),
                         r.prompt().tag(),

@@ -194,6 +194,31 @@ class StudyRunTest {
   }
 
   @Test
+  void anArmMayBeDrivenByItsOwnVerifierAndByTheMetricIsAnOracle() throws IOException {
+    study(
+        TOY_STUDY.replace("levels: [4x]}", "levels: [4x], caps: {verifier_calls: 64}}")
+            + "  - {name: bound, strategy: {id: best-of-n, n: auto}, verifier: {id: toy-bright}}\n");
+    Path out = run("out");
+    List<CellRecord> records =
+        List.copyOf(RecordLog.read(out.resolve("records.jsonl")).records().values());
+    assertThat(records).hasSize(12);
+    for (CellRecord record : records) {
+      boolean oracle = record.arm().equals("bound");
+      assertThat(record.verifier()).isNotNull();
+      assertThat(record.verifier().id()).isEqualTo(oracle ? "toy-bright" : "target");
+      assertThat(record.verifier().independence()).isEqualTo(oracle ? "oracle" : "independent");
+      if (oracle) {
+        assertThat(record.score()).isEqualTo(record.metric());
+      }
+    }
+    assertThat(espalier("report", out).out()).contains("bound (oracle)", "alone (reference)");
+    study(TOY_STUDY + "  - {name: bound, strategy: single, verifier: {id: toy-bright}}\n");
+    CommandLineKit.Ended free = espalier("validate", directory.resolve("study.yaml"));
+    assertThat(free.code()).isEqualTo(2);
+    assertThat(free.err()).contains("verifying is free and has no cap");
+  }
+
+  @Test
   void twoProcessesCannotWriteOneRun() throws Exception {
     study(TOY_STUDY);
     Path out = run("out");

@@ -16,14 +16,27 @@ class SummaryTest {
 
   private static CellRecord cell(
       String arm, int prompt, long seed, @Nullable Double metric, double spent) {
+    return cell(
+        arm, "search", new CellRecord.Driver("v", "1", "independent"), prompt, seed, metric, spent);
+  }
+
+  private static CellRecord cell(
+      String arm,
+      String strategy,
+      CellRecord.Driver verifier,
+      int prompt,
+      long seed,
+      @Nullable Double metric,
+      double spent) {
     return new CellRecord(
         1,
         arm + prompt + seed,
         CellRecord.DONE,
         "s",
         arm,
-        arm,
+        strategy,
         "m",
+        verifier,
         new CellRecord.PromptText("p" + prompt, prompt % 2 == 0 ? "even" : "odd", "t"),
         seed,
         "4x",
@@ -118,6 +131,33 @@ class SummaryTest {
     assertThat(metric.get(0).pValue()).isCloseTo(2.0 / 256, within(1e-12));
     assertThat(metric.get(0).adjusted()).isCloseTo(4.0 / 256, within(1e-12));
     assertThat(metric.get(1).adjusted()).isCloseTo(0.125, within(1e-12));
+  }
+
+  @Test
+  void referencesAreLabelledAndScoresOfDifferentVerifiersAreNotCompared() {
+    CellRecord.Driver study = new CellRecord.Driver("v", "1", "independent");
+    CellRecord.Driver oracle = new CellRecord.Driver("judge", "2", "oracle");
+    List<CellRecord> cells = new ArrayList<>();
+    for (int p = 0; p < 4; p++) {
+      cells.add(cell("alone", "single", study, p, 0, 0.0, 90));
+      cells.add(cell("ours", "beam", study, p, 0, 0.5, 90));
+      cells.add(cell("best", "best-of-n", oracle, p, 0, 1.0, 90));
+    }
+    Summary summary = summary(cells);
+    assertThat(summary.rows())
+        .extracting(Summary.Row::reference)
+        .containsExactly("reference", null, "oracle");
+    assertThat(summary.text())
+        .contains("alone (reference)", "best (oracle)", "verifier", "judge")
+        .doesNotContain("ours (");
+    assertThat(summary.comparisons())
+        .filteredOn(c -> c.measure().equals("score"))
+        .extracting(Summary.Comparison::series)
+        .containsExactly("ours / m");
+    assertThat(summary.comparisons())
+        .filteredOn(c -> c.measure().equals("metric"))
+        .extracting(Summary.Comparison::series)
+        .containsExactly("ours / m", "best / m");
   }
 
   @Test

@@ -95,6 +95,7 @@ public final class RunExport {
                 "arm",
                 "strategy",
                 "model",
+                "verifier",
                 "prompt_id",
                 "tag",
                 "prompt",
@@ -132,6 +133,7 @@ public final class RunExport {
                 r.arm(),
                 r.strategy(),
                 r.model(),
+                r.verifier() == null ? "" : r.verifier().id(),
                 r.prompt().id(),
                 r.prompt().tag(),
                 r.prompt().text(),
@@ -194,7 +196,7 @@ public final class RunExport {
 
   private List<String> columns(Summary.Row row) {
     return List.of(
-        row.arm(),
+        row.label(),
         row.model(),
         row.level(),
         Summary.interval(row.metric(), 3),

@@ -7,10 +7,12 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
 import org.apache.commons.math3.stat.inference.AlternativeHypothesis;
 import org.apache.commons.math3.stat.inference.BinomialTest;
 import org.apache.commons.math3.stat.inference.WilcoxonSignedRankTest;
@@ -41,6 +43,9 @@ public record Summary(
    *
    * @param arm what is compared
    * @param model name of the model
+   * @param verifier id of what drove the searches, or null where the records do not say
+   * @param reference {@code oracle} where the evaluator itself drove the searches, {@code
+   *     reference} for a single and for random samples, else null
    * @param level the budget as written
    * @param limit the budget in its unit
    * @param cells searches, failed ones included
@@ -62,6 +67,8 @@ public record Summary(
   public record Row(
       String arm,
       String model,
+      @Nullable String verifier,
+      @Nullable String reference,
       String level,
       double limit,
       int cells,
@@ -82,6 +89,11 @@ public record Summary(
     /** The line's name. */
     public String series() {
       return arm + " / " + model;
+    }
+
+    /** The arm's name, with what kind of reference it is. */
+    public String label() {
+      return reference == null ? arm : arm + " (" + reference + ")";
     }
 
     /** Mean spend in a budget's unit. */
@@ -123,6 +135,9 @@ public record Summary(
       double pValue,
       double adjusted,
       boolean equalCompute) {}
+
+  /** Strategies that do not search: what a search must beat. */
+  private static final Set<String> REFERENCES = Set.of("single", "random");
 
   private record Series(String arm, String model, String level) {}
 
@@ -187,9 +202,12 @@ public record Summary(
     double wall = done.stream().mapToDouble(CellRecord::seconds).sum();
     double engine =
         done.stream().mapToDouble(c -> c.time() == null ? 0 : c.time().engineNanos() * 1e-9).sum();
+    CellRecord.Driver driver = cells.get(0).verifier();
     return new Row(
         series.arm(),
         series.model(),
+        driver == null ? null : driver.id(),
+        reference(cells.get(0)),
         series.level(),
         cells.get(0).budget().limit(),
         cells.size(),
@@ -214,6 +232,15 @@ public record Summary(
         mean(done, CellRecord::seconds),
         wall > 0 ? engine / wall : 0,
         mean(done, c -> c.utilisation() == null ? 0 : c.utilisation()));
+  }
+
+  private static @Nullable String reference(CellRecord cell) {
+    if (REFERENCES.contains(cell.strategy())) {
+      return "reference";
+    }
+    return cell.verifier() != null && cell.verifier().independence().equals("oracle")
+        ? "oracle"
+        : null;
   }
 
   private static double mean(List<CellRecord> cells, ToDoubleFunction<CellRecord> value) {
@@ -315,6 +342,9 @@ public record Summary(
       List<CellRecord> baseCells,
       String measure) {
     boolean metric = measure.equals("metric");
+    if (!metric && !Objects.equals(cells.get(0).verifier(), baseCells.get(0).verifier())) {
+      return null; // scores of different verifiers have no common scale
+    }
     Function<CellRecord, @Nullable Double> value = metric ? CellRecord::metric : CellRecord::score;
     Map<String, Double> ours = byPrompt(cells, value);
     Map<String, Double> theirs = byPrompt(baseCells, value);
@@ -435,6 +465,7 @@ public record Summary(
   /** The table as plain text. */
   public String text() {
     StringBuilder out = new StringBuilder();
+    boolean verifiers = rows.stream().map(Row::verifier).distinct().count() > 1;
     Map<String, List<Row>> byLevel = new LinkedHashMap<>();
     rows.forEach(row -> byLevel.computeIfAbsent(row.level(), k -> new ArrayList<>()).add(row));
     byLevel.forEach(
@@ -442,9 +473,10 @@ public record Summary(
           out.append(heading(level, lines)).append('\n');
           List<List<String>> table = new ArrayList<>();
           table.add(
-              List.of(
+              line(
                   "arm",
                   "model",
+                  verifiers ? "verifier" : null,
                   metric == null ? "metric" : metric,
                   "verifier score",
                   "nfe",
@@ -456,9 +488,10 @@ public record Summary(
                   "failed"));
           for (Row row : lines) {
             table.add(
-                List.of(
-                    row.arm(),
+                line(
+                    row.label(),
                     row.model(),
+                    verifiers ? Objects.requireNonNullElse(row.verifier(), "-") : null,
                     interval(row.metric(), 3),
                     interval(row.score(), 2),
                     Amount.brief(round(row.nfe())),
@@ -472,6 +505,11 @@ public record Summary(
           out.append(align(table)).append('\n');
         });
     return out.toString();
+  }
+
+  /** The columns of a line that are there. */
+  private static List<String> line(@Nullable String... columns) {
+    return Stream.of(columns).filter(Objects::nonNull).map(Objects::requireNonNull).toList();
   }
 
   private static double round(double value) {

@@ -81,11 +81,13 @@
     return el('thead', {}, el('tr', {}, names.map((n, i) => el('th', { scope: 'col', class: i < 2 ? 'l' : null }, n))));
   }
   const levels = [...new Set(rows.map((r) => r.level))];
+  const verifiers = new Set(rows.map((r) => r.verifier)).size > 1;
   for (const level of levels) {
     const body = el('tbody');
     for (const r of rows.filter((x) => x.level === level)) {
       body.append(el('tr', {},
-        el('th', { scope: 'row' }, r.arm), el('td', { class: 'l' }, r.model),
+        el('th', { scope: 'row' }, r.arm, r.reference ? el('small', {}, r.reference) : null), el('td', { class: 'l' }, r.model),
+        verifiers ? el('td', {}, r.verifier || '–') : null,
         interval(r.metric, 3), interval(r.score, 3),
         el('td', {}, fixed(r.nfe, 1)), el('td', {}, brief(r.flops)), el('td', {}, fixed(r.decodes, 1)), el('td', {}, fixed(r.verifierCalls, 1)),
         el('td', {}, fixed(r.seconds, 3), el('small', {}, 'engine ' + (100 * r.engineShare).toFixed(1) + ' %')),
@@ -94,7 +96,7 @@
     }
     $('tables').append(el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Results at ' + level },
       el('table', {}, el('caption', {}, data.headings[level]),
-        head('arm', 'model', metricName, 'verifier score', 'nfe', 'FLOPs', 'images', 'calls', 'seconds', 'used', 'failed'), body)));
+        head('arm', 'model', ...(verifiers ? ['verifier'] : []), metricName, 'verifier score', 'nfe', 'FLOPs', 'images', 'calls', 'seconds', 'used', 'failed'), body)));
   }
   const comparisons = data.summary.comparisons;
   if (comparisons.length === 0) {
