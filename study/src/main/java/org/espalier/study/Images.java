@@ -15,8 +15,6 @@ import org.espalier.spi.RgbImage;
 
 /** PNG and JPEG files of images. */
 public final class Images {
-  private static final int LARGEST_SIDE = 8192;
-
   static {
     ImageIO.setUseCache(false);
   }
@@ -95,48 +93,5 @@ public final class Images {
     } catch (IOException e) {
       throw RunDirectory.resource(file, e);
     }
-  }
-
-  /**
-   * Reads an image file.
-   *
-   * @param file PNG, JPEG, GIF or BMP
-   */
-  public static RgbImage read(Path file) {
-    BufferedImage image;
-    try {
-      if (!Files.isRegularFile(file) || Files.size(file) == 0) {
-        throw EspalierException.config(
-            "The image (" + file + ") does not exist or is empty.", "Maybe check the path.");
-      }
-      image = ImageIO.read(file.toFile());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The image (" + file + ") cannot be read: " + e.getMessage() + ".",
-          "Maybe convert it to PNG.",
-          e);
-    }
-    if (image == null) {
-      throw EspalierException.config(
-          "The file (" + file + ") is not an image of a known kind.", "Maybe convert it to PNG.");
-    }
-    if (image.getWidth() > LARGEST_SIDE || image.getHeight() > LARGEST_SIDE) {
-      throw EspalierException.config(
-          "The image (%s) has %d x %d pixels; at most %d are read."
-              .formatted(file, image.getWidth(), image.getHeight(), LARGEST_SIDE),
-          "Maybe scale it down.");
-    }
-    byte[] rgb = new byte[3 * image.getWidth() * image.getHeight()];
-    int at = 0;
-    for (int y = 0; y < image.getHeight(); y++) {
-      for (int x = 0; x < image.getWidth(); x++) {
-        int pixel = image.getRGB(x, y);
-        rgb[at++] = (byte) (pixel >> 16);
-        rgb[at++] = (byte) (pixel >> 8);
-        rgb[at++] = (byte) pixel;
-      }
-    }
-    return new RgbImage(image.getWidth(), image.getHeight(), rgb);
   }
 }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.function.LongSupplier;
 import org.espalier.api.EspalierException;
@@ -22,7 +23,8 @@ import org.espalier.spi.Verifier;
  * @param nanos time an image, by the number of images judged at once: 1, 8 and 32
  */
 public record CostCard(String id, long flops, Map<Integer, Long> nanos) {
-  private static final int[] BATCHES = {1, 8, 32};
+  /** The numbers of images judged at once. */
+  public static final List<Integer> BATCHES = List.of(1, 8, 32);
 
   public CostCard {
     nanos = Map.copyOf(nanos);
@@ -64,6 +66,16 @@ public record CostCard(String id, long flops, Map<Integer, Long> nanos) {
     }
     return new CostCard(
         verifier.card().id(), verifier.quote(prompt, width, height, 1).verifierFlops(), nanos);
+  }
+
+  /**
+   * Time an image.
+   *
+   * @param batch one of {@link #BATCHES}
+   * @return seconds
+   */
+  public double seconds(int batch) {
+    return Objects.requireNonNull(nanos.get(batch), "not timed") * 1e-9;
   }
 
   private static List<Judgement> batch(Prompt prompt, int width, int height, int size) {

@@ -13,9 +13,9 @@ import org.espalier.api.Verdict;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.Verifier;
-import org.espalier.study.Images;
 import org.espalier.study.LoadedStudy;
 import org.espalier.study.PluginRegistry;
+import org.espalier.verifiers.VerifierImages;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -30,17 +30,23 @@ final class ScoreCommand implements Callable<Integer> {
   private final PluginRegistry registry;
   private final Terminal terminal;
 
-  @Parameters(index = "0", paramLabel = "PROMPT", description = "What the images should show.")
-  String prompt;
-
-  @Parameters(index = "1..*", arity = "1..*", paramLabel = "IMAGE", description = "Image files.")
+  @Parameters(arity = "1..*", paramLabel = "IMAGE", description = "PNG, JPEG, GIF or BMP files.")
   List<Path> images;
 
   @Option(
+      names = "--prompt",
+      paramLabel = "TEXT",
+      required = true,
+      description = "What the images should show.")
+  String prompt;
+
+  @Option(
       names = "--verifier",
-      paramLabel = "YAML",
-      description = "Who judges; default: ${DEFAULT-VALUE}.",
-      defaultValue = "{id: clip, weights: nano}")
+      paramLabel = "ID",
+      description =
+          "Who judges: an id, or YAML such as '{id: clip, weights: DIR}'; default:"
+              + " ${DEFAULT-VALUE}.",
+      defaultValue = "clip")
   String verifier;
 
   @Option(names = "--device", paramLabel = "DEVICE", description = "cpu, gpu, gpu:N or auto.")
@@ -60,13 +66,13 @@ final class ScoreCommand implements Callable<Integer> {
     List<Judgement> batch = new ArrayList<>();
     Prompt text = Prompt.of("00000", prompt);
     for (Path image : images) {
-      batch.add(new Judgement(image.toString(), text, Artifact.of(Images.read(image))));
+      batch.add(new Judgement(image.toString(), text, Artifact.of(VerifierImages.read(image))));
     }
     List<Object> results = new ArrayList<>();
     boolean failed = false;
     try (Verifier judge =
         registry
-            .verifier(Snippets.plugin("--verifier", verifier))
+            .verifier(Snippets.verifier(verifier))
             .loader()
             .apply(LoadedStudy.context(device, Path.of("").toAbsolutePath(), registry))) {
       List<Verdict> verdicts = judge.verify(batch);
