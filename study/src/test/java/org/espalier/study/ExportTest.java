@@ -4,16 +4,22 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.espalier.study.CommandLineKit.TOY_STUDY;
 import static org.espalier.study.CommandLineKit.espalier;
 
+import blue.strategic.parquet.Hydrator;
+import blue.strategic.parquet.ParquetReader;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVParser;
+import org.apache.commons.csv.CSVRecord;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -55,6 +61,63 @@ class ExportTest {
         new ObjectMapper().readTree(Files.readString(run.resolve("export/json/run.json")));
     assertThat(json.path("records")).hasSize(9);
     assertThat(json.path("summary").path("rows")).hasSize(3);
+  }
+
+  @Test
+  void parquetHoldsTheSameRowsWithTypes() throws IOException {
+    CommandLineKit.Ended ended = espalier("export", run, "--to", "csv,parquet");
+    assertThat(ended.code()).as(ended.err()).isZero();
+    List<Map<String, String>> expected = new ArrayList<>();
+    try (CSVParser parser =
+        CSVParser.parse(
+            run.resolve("export/csv/cells.csv"),
+            StandardCharsets.UTF_8,
+            CSVFormat.RFC4180.builder().setHeader().get())) {
+      for (CSVRecord row : parser) {
+        Map<String, String> values = new TreeMap<>(row.toMap());
+        values.values().removeIf(String::isEmpty);
+        expected.add(values);
+      }
+    }
+    List<Map<String, Object>> rows;
+    try (Stream<Map<String, Object>> read =
+        ParquetReader.streamContent(
+            run.resolve("export/parquet/cells.parquet").toFile(), new ByName())) {
+      rows = read.toList();
+    }
+    assertThat(rows).hasSize(9);
+    assertThat(rows.get(0).get("nfe")).isInstanceOf(Long.class);
+    assertThat(rows.get(0).get("flops")).isInstanceOf(Double.class);
+    assertThat(rows.get(0).get("prompt")).isEqualTo("a red circle");
+    List<Map<String, String>> written = new ArrayList<>();
+    for (Map<String, Object> row : rows) {
+      Map<String, String> values = new TreeMap<>();
+      row.forEach((name, value) -> values.put(name, String.valueOf(value)));
+      values.values().removeIf(String::isEmpty);
+      written.add(values);
+    }
+    assertThat(written).isEqualTo(expected);
+  }
+
+  private static final class ByName
+      implements Hydrator<Map<String, Object>, Map<String, Object>, String[]> {
+    @Override
+    public Map<String, Object> start() {
+      return new TreeMap<>();
+    }
+
+    @Override
+    public Map<String, Object> add(Map<String, Object> row, String[] column, Object value) {
+      if (value != null) {
+        row.put(column[0], value);
+      }
+      return row;
+    }
+
+    @Override
+    public Map<String, Object> finish(Map<String, Object> row) {
+      return row;
+    }
   }
 
   @Test

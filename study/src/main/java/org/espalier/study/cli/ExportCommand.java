@@ -23,7 +23,7 @@ import picocli.CommandLine.Parameters;
 @SuppressWarnings("NullAway.Init")
 final class ExportCommand implements Callable<Integer> {
   private static final List<String> FORMS =
-      List.of("csv", "markdown", "latex", "json", "geneval", "t2i-compbench", "mlflow");
+      List.of("csv", "parquet", "markdown", "latex", "json", "geneval", "t2i-compbench", "mlflow");
 
   private final Terminal terminal;
 
@@ -35,7 +35,8 @@ final class ExportCommand implements Callable<Integer> {
       required = true,
       split = ",",
       paramLabel = "FORM",
-      description = "csv, markdown, latex, json, geneval, t2i-compbench or mlflow; repeatable.")
+      description =
+          "csv, parquet, markdown, latex, json, geneval, t2i-compbench or mlflow; repeatable.")
   List<String> forms;
 
   @Option(

@@ -1,5 +1,6 @@
 package org.espalier.study.report;
 
+import blue.strategic.parquet.ParquetWriter;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -15,8 +16,12 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.BiConsumer;
 import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVPrinter;
+import org.apache.parquet.schema.LogicalTypeAnnotation;
+import org.apache.parquet.schema.PrimitiveType.PrimitiveTypeName;
+import org.apache.parquet.schema.Types;
 import org.espalier.api.EspalierException;
 import org.espalier.study.CellRecord;
 import org.espalier.study.RunDirectory;
@@ -39,6 +44,8 @@ public final class RunExport {
   public enum Form {
     /** A row a cell. */
     CSV,
+    /** The same rows, typed and compressed. */
+    PARQUET,
     /** The table. */
     MARKDOWN,
     /** The table. */
@@ -65,6 +72,7 @@ public final class RunExport {
     RunExport export = new RunExport(data, out);
     return switch (form) {
       case CSV -> export.text("cells.csv", export.csv());
+      case PARQUET -> export.parquet();
       case MARKDOWN -> export.text("table.md", export.markdown());
       case LATEX -> export.text("table.tex", export.latex());
       case JSON -> export.text("run.json", export.json());
@@ -80,93 +88,118 @@ public final class RunExport {
     return file;
   }
 
-  private String csv() {
+  /** One cell's values, a column each: the same in every tabular form. */
+  private record Table(Map<String, PrimitiveTypeName> columns, List<Map<String, Object>> rows) {}
+
+  private Table table() {
+    Map<String, PrimitiveTypeName> columns = new LinkedHashMap<>();
+    List<Map<String, Object>> rows = new ArrayList<>();
     TreeSet<String> evaluators = new TreeSet<>();
     for (CellRecord record : data.records()) {
       if (record.evaluation() != null) {
         record.evaluation().answer().forEach(judged -> evaluators.add(judged.evaluator()));
       }
     }
-    List<String> header =
-        new ArrayList<>(
-            List.of(
-                "cell",
-                "status",
-                "arm",
-                "strategy",
-                "model",
-                "verifier",
-                "prompt_id",
-                "tag",
-                "prompt",
-                "seed",
-                "level",
-                "unit",
-                "limit",
-                "stop",
-                "utilisation",
-                "score",
-                "incumbent_score",
-                "nfe",
-                "rows",
-                "tokens",
-                "flops",
-                "decodes",
-                "verifier_calls",
-                "verifier_flops",
-                "seconds",
-                "engine_seconds",
-                "image",
-                "error"));
-    evaluators.forEach(name -> header.add("metric_" + name));
+    for (CellRecord r : data.records()) {
+      Map<String, Object> row = new LinkedHashMap<>();
+      BiConsumer<String, @Nullable String> text = column(columns, row, PrimitiveTypeName.BINARY);
+      BiConsumer<String, @Nullable Long> whole = column(columns, row, PrimitiveTypeName.INT64);
+      BiConsumer<String, @Nullable Double> real = column(columns, row, PrimitiveTypeName.DOUBLE);
+      CellRecord.Axes axes = r.axes();
+      text.accept("cell", r.cell());
+      text.accept("status", r.status());
+      text.accept("arm", r.arm());
+      text.accept("strategy", r.strategy());
+      text.accept("model", r.model());
+      text.accept("verifier", r.verifier() == null ? null : r.verifier().id());
+      text.accept("prompt_id", r.prompt().id());
+      text.accept("tag", r.prompt().tag());
+      text.accept("prompt", r.prompt().text());
+      whole.accept("seed", r.seed());
+      text.accept("level", r.level());
+      text.accept("unit", r.budget().unit());
+      real.accept("limit", r.budget().limit());
+      text.accept("stop", r.stop());
+      real.accept("utilisation", r.utilisation());
+      real.accept("score", r.score());
+      real.accept("incumbent_score", r.incumbentScore());
+      whole.accept("nfe", axes.nfe());
+      whole.accept("rows", axes.rows());
+      whole.accept("tokens", axes.tokens());
+      real.accept("flops", (double) axes.flops());
+      whole.accept("decodes", axes.decodes());
+      whole.accept("verifier_calls", axes.verifierCalls());
+      real.accept("verifier_flops", (double) axes.verifierFlops());
+      real.accept("seconds", r.seconds());
+      real.accept("engine_seconds", r.time() == null ? 0 : r.time().engineNanos() * 1e-9);
+      text.accept("image", r.images() == null ? null : r.images().answer());
+      text.accept("error", r.error() == null ? null : r.error().message());
+      for (String evaluator : evaluators) {
+        real.accept("metric_" + evaluator, value(r, evaluator));
+      }
+      rows.add(row);
+    }
+    return new Table(columns, rows);
+  }
+
+  private static <T> BiConsumer<String, @Nullable T> column(
+      Map<String, PrimitiveTypeName> columns, Map<String, Object> row, PrimitiveTypeName type) {
+    return (name, value) -> {
+      columns.put(name, type);
+      if (value != null) {
+        row.put(name, value);
+      }
+    };
+  }
+
+  private String csv() {
+    Table table = table();
+    String[] header = table.columns().keySet().toArray(String[]::new);
     StringWriter text = new StringWriter();
     try (CSVPrinter printer =
-        new CSVPrinter(
-            text, CSVFormat.RFC4180.builder().setHeader(header.toArray(String[]::new)).get())) {
-      for (CellRecord r : data.records()) {
-        List<@Nullable Object> row = new ArrayList<>();
-        CellRecord.Axes axes = r.axes();
-        row.addAll(
-            List.of(
-                r.cell(),
-                r.status(),
-                r.arm(),
-                r.strategy(),
-                r.model(),
-                r.verifier() == null ? "" : r.verifier().id(),
-                r.prompt().id(),
-                r.prompt().tag(),
-                r.prompt().text(),
-                r.seed(),
-                r.level(),
-                r.budget().unit(),
-                r.budget().limit()));
-        row.add(r.stop());
-        row.add(r.utilisation());
-        row.add(r.score());
-        row.add(r.incumbentScore());
-        row.addAll(
-            List.of(
-                axes.nfe(),
-                axes.rows(),
-                axes.tokens(),
-                axes.flops(),
-                axes.decodes(),
-                axes.verifierCalls(),
-                axes.verifierFlops(),
-                r.seconds(),
-                r.time() == null ? 0 : r.time().engineNanos() * 1e-9));
-        row.add(r.images() == null ? null : r.images().answer());
-        row.add(r.error() == null ? null : r.error().message());
-        for (String evaluator : evaluators) {
-          row.add(value(r, evaluator));
+        new CSVPrinter(text, CSVFormat.RFC4180.builder().setHeader(header).get())) {
+      for (Map<String, Object> row : table.rows()) {
+        for (String column : header) {
+          printer.print(row.get(column));
         }
-        printer.printRecord(row);
+        printer.println();
       }
     } catch (IOException e) {
       throw new IllegalStateException("text does not fail", e);
     }
     return text.toString();
+  }
+
+  private Path parquet() {
+    Table table = table();
+    Types.MessageTypeBuilder schema = Types.buildMessage();
+    table
+        .columns()
+        .forEach(
+            (name, type) ->
+                schema.addField(
+                    type == PrimitiveTypeName.BINARY
+                        ? Types.optional(type).as(LogicalTypeAnnotation.stringType()).named(name)
+                        : Types.optional(type).named(name)));
+    Path file = out.resolve("cells.parquet");
+    try {
+      Files.createDirectories(out);
+      Files.deleteIfExists(file);
+      try (ParquetWriter<Map<String, Object>> writer =
+          ParquetWriter.writeFile(
+              schema.named("cells"), file.toFile(), (row, cell) -> row.forEach(cell::write))) {
+        for (Map<String, Object> row : table.rows()) {
+          writer.write(row);
+        }
+      }
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.RESOURCE,
+          "The file (" + file + ") cannot be written: " + e.getMessage() + ".",
+          "Maybe free disk space, or choose another --out.",
+          e);
+    }
+    return file;
   }
 
   private static @Nullable Double value(CellRecord record, String evaluator) {
