@@ -1,4 +1,4 @@
-"""Chooses the evaluator's ``other_margin``: ``python calibrate_evaluator.py --scenes 512 [--seed 13]``. Runs on a CPU, from the shipped weights.
+"""Chooses the evaluator's ``other_margin``: ``python calibrate_evaluator.py --scenes 512 [--seed 13] [--weights DIR]``. Needs no GPU.
 
 The detector has a class "other" for shapes that are none of the seven. It was trained on clean and slightly blurred renders only; on
 pictures that a decoder made, soft edges raise its logit. The margin is the largest one tried that loses no object of a set of scenes
@@ -21,8 +21,8 @@ DTYPES = {"BF16": torch.bfloat16, "F32": torch.float32}
 MARGINS = (0.0, 2.0, 3.0, 4.0, 6.0, 8.0, 100.0)
 
 
-def shipped(path):
-    with open(os.path.join(WEIGHTS, path), "rb") as f:
+def tensors_of(path):
+    with open(path, "rb") as f:
         content = f.read()
     start = 8 + struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8:start])
@@ -35,8 +35,8 @@ def shipped(path):
 
 
 def loaded(module, path):
-    module.load_state_dict(shipped(path))
-    return module.eval()
+    module.load_state_dict(tensors_of(path))
+    return module.eval().to(evaluate.DEV)
 
 
 def batched(f, x):
@@ -47,18 +47,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=512)
     parser.add_argument("--seed", type=int, default=13)
+    parser.add_argument("--weights", default=WEIGHTS)
     args = parser.parse_args()
-    evaluate.DEV = "cpu"
+    evaluate.DEV = "cuda" if torch.cuda.is_available() else "cpu"
 
-    tokenizer = loaded(nets.Tokenizer(), "infinity-nano/vae.safetensors")
-    detector = loaded(nets.Detector(), "shapes-detector/model.safetensors")
+    tokenizer = loaded(nets.Tokenizer(), f"{args.weights}/infinity-nano/vae.safetensors")
+    detector = loaded(nets.Detector(), f"{args.weights}/shapes-detector/model.safetensors")
     rng = random.Random(args.seed)
     tags = list(world.MIX)
     specs = [world.sample_spec(tags[k % 8], rng) for k in range(args.scenes)]
     misses = [world.near_miss(s, rng)[0] for s in specs]
     rows, wrong = evaluate.packed(specs), evaluate.packed(misses)
     torch.manual_seed(args.seed)
-    rows["number"] = torch.arange(len(specs))
+    rows["number"] = torch.arange(len(specs), device=evaluate.DEV)
     mixed, mixtures = world.sample_scene(rows, blends=1.0)
     rows, scene = world.sample_scene(rows)
     wrong = {k: v[rows["number"]] for k, v in wrong.items()}

@@ -296,8 +296,8 @@ def compute(part):
         r = {"parameters": nets.count_parameters(m), "forward_flops": f} | extra
         if os.path.exists(f"{ARGS.out}/{job}.pt"):
             t = torch.load(f"{ARGS.out}/{job}.pt")["extra"]
-            if "batch" in t:
-                t["flops"] = int((t["steps"] + t.get("warm_start_steps", 0)) * t["batch"] * extra.get("training_flops_per_image", 3 * f))
+            if "batch" in t and "flops" not in t:
+                t["flops"] = int(t.get("warm_start_flops", 0) + t["steps"] * t["batch"] * extra.get("training_flops_per_image", 3 * f))
             r["training"] = t
         results[job] = r
         log(part, job, r)

@@ -696,6 +696,17 @@ def rope_tables(head_dim, base_size=ROPE_BASE_SIZE):
     return a.cos(), a.sin()
 
 
+def block_causal_attention(q, k, v, mask):
+    """Attention of every scale to itself and to those before it. The small scales share one masked call; the two largest need no mask,
+    which the fastest kernels do not take."""
+    n = STARTS[-3]
+    small = (F.pad(t[:, :, :n], (0, 0, 0, len(mask) - n)) for t in (q, k, v))
+    parts = [F.scaled_dot_product_attention(*small, attn_mask=mask, scale=1.0)[:, :, :n]]
+    for begin, end in zip(STARTS[-3:-1], STARTS[-2:]):
+        parts.append(F.scaled_dot_product_attention(q[:, :, begin:end], k[:, :, :end], v[:, :, :end], scale=1.0))
+    return torch.cat(parts, 2)
+
+
 def rotate(x, cos, sin):
     a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
     return torch.stack([cos * a - sin * b, sin * a + cos * b], -1).flatten(-2)
@@ -717,11 +728,14 @@ class VarSelfAttention(nn.Module):
         q = F.normalize(q.float(), dim=-1, eps=1e-12) * self.scale_mul_1H11.clamp(max=math.log(100.0)).exp()
         k = F.normalize(k.float(), dim=-1, eps=1e-12)
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
-        if past is not None:
+        if past is None:
+            out = block_causal_attention(q, k, v, mask)
+        else:
             if past:
                 k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
             past[:] = [k, v]
-        return self.proj(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0).transpose(1, 2).flatten(2))
+            out = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+        return self.proj(out.transpose(1, 2).flatten(2))
 
 
 class VarCrossAttention(nn.Module):
@@ -813,11 +827,10 @@ class Infinity(nn.Module):
         self.head_nm, self.head = VarHeadNorm(d), nn.Linear(d, 2 * c["bits"])
         cos, sin = rope_tables(d // c["num_heads"], rope_base)
         level = torch.cat([torch.full((s * s,), k) for k, s in enumerate(SCALES)])
-        self.padding = -len(level) % 16  # attention kernels like lengths that are multiples of 16; the extra keys are masked
-        reach = F.pad(level, (0, self.padding), value=len(SCALES))
-        causal = (reach[:, None] >= reach[None]) & (torch.arange(len(reach)) < len(level))[None]
-        padded = [F.pad(v, (0, 0, 0, self.padding)) for v in (cos, sin)]
-        for name, value in (("cos", padded[0]), ("sin", padded[1]), ("level", level), ("causal", causal)):
+        small = level[:STARTS[-3]]  # the scales that share a masked call; their number is padded to a multiple of 16 for the kernel
+        reach = F.pad(small, (0, -len(small) % 16), value=len(SCALES))
+        causal = (reach[:, None] >= reach[None]) & (torch.arange(len(reach)) < len(small))[None]
+        for name, value in (("cos", cos), ("sin", sin), ("level", level), ("causal", causal)):
             self.register_buffer(name, value, persistent=False)
 
     def init_weights(self):
@@ -851,11 +864,9 @@ class Infinity(nn.Module):
         """Teacher forcing: inputs [B, 520, 16] -> logits [B, 521, 32]"""
         c = self.condition(features, mask, drop)
         x = torch.cat([c["sos"][:, None] + self.pos_start, self.word_embed(inputs).float()], 1) + self.lvl_embed(self.level)
-        n = x.shape[1]
-        x = F.pad(x, (0, 0, 0, self.padding))
         for b in self.block_chunks:
             x = b.module[0](x, c["ada"], c["text"], c["mask"], self.cos, self.sin, self.causal, None)
-        return self.logits(x[:, :n], c["sos"])
+        return self.logits(x, c["sos"])
 
     def step(self, k, total, c, cache):
         """Logits of scale k, given the sum of the codes so far [B, 16, 16, 16] (ignored at scale 0); ``cache``: one list a block."""
@@ -933,7 +944,7 @@ def flux_params(hidden, heads, double, single):
             "qkv_bias": True, "guidance_embed": False}
 
 
-FLUX_PARAMS = {"flux-nano": flux_params(160, 5, 1, 5), "flux-nano-large": flux_params(288, 9, 1, 8)}
+FLUX_PARAMS = {"flux-nano": flux_params(160, 5, 1, 5), "flux-nano-large": flux_params(288, 9, 1, 10)}
 FLUX_CLIP_CONFIG = clip_text_config(96, 2, 3)
 
 

@@ -1,7 +1,7 @@
 """Trains, evaluates and exports everything within a time limit: ``python run_all.py --seconds 1050 --out checkpoints``.
 
 The chains of jobs are spread over the GPUs there are; every job's end is a share of the time limit. Jobs that
-are marked as done in the output directory (see resume.py) are not run again.
+are marked as done in the output directory (see resume.py) are not run again; --jobs names the only ones to run.
 """
 import argparse
 import os
@@ -16,14 +16,14 @@ import world
 # A job is named with the share of the time limit at which it ends; evaluations run until they are done.
 # (GPUs, jobs that run one after another). A generator renders and compiles while the autoencoder that it waits for trains.
 CHAINS = [
-    ([0], [("tokenizer", 0.24)]),
-    ([0], [("var", 0.91), ("evaluate:var", 1)]),
-    ([1], [("autoencoder", 0.19)]),
-    ([1, 3], [("flux-nano-large", 0.91), ("evaluate:flux-nano-large", 1)]),
-    ([2], [("detector", 0.16)]),
-    ([2], [("flux-nano", 0.89), ("evaluate:flux-nano", 1)]),
+    ([0, 1], [("tokenizer", 0.25)]),
+    ([0, 1], [("var", 0.91), ("evaluate:var", 1)]),
+    ([2], [("autoencoder", 0.19)]),
+    ([2], [("flux-nano-large", 0.91), ("evaluate:flux-nano-large", 1)]),
+    ([3], [("detector", 0.16)]),
+    ([3], [("flux-nano", 0.89), ("evaluate:flux-nano", 1)]),
     ([3], [("clip", 0.18)]),
-    ([2], [("reward", 0.89), ("evaluate:verifiers", 1), ("evaluate:compute", 1)]),
+    ([3], [("reward", 0.89), ("evaluate:verifiers", 1), ("evaluate:compute", 1)]),
 ]
 
 
@@ -31,6 +31,8 @@ def chain(jobs, gpus, args, begin):
     """A shell line that runs the jobs one after another; a failed job does not stop those behind it."""
     lines = []
     for job, share in jobs:
+        if args.jobs and job.removeprefix("evaluate:") not in args.jobs:
+            continue
         smoke = " --smoke" if args.smoke else ""
         log = f"{args.out}/log-{job.replace(':', '-')}.txt"
         if job.startswith("evaluate:"):
@@ -54,14 +56,16 @@ def main():
     parser.add_argument("--begin", type=float, default=time.time(), help="Unix time from which the limit counts")
     parser.add_argument("--out", default="checkpoints")
     parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--jobs", nargs="*", help="only these jobs and their evaluations")
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
-    pool = world.make_pool(8 * (250 if args.smoke else 32_000), 1, workers=8)
-    torch.save({k: torch.from_numpy(v) for k, v in pool.items()}, f"{args.out}/pool.pt")
     gpus = torch.cuda.device_count()
     jobs_of = [(sorted({g % gpus for g in wanted}), jobs) for wanted, jobs in CHAINS]
+    running = [chain(jobs, g, args, args.begin) for g, jobs in jobs_of]  # they start and compile while the captions are made
+    pool = world.make_pool(32 * (64 if args.smoke else 8_000), 1, workers=32)
+    torch.save({k: torch.from_numpy(v) for k, v in pool.items()}, f"{args.out}/pool.tmp")
+    os.replace(f"{args.out}/pool.tmp", f"{args.out}/pool.pt")
     print(f"{len(pool['tag'])} captions after {time.time() - args.begin:.0f} s; {gpus} GPUs", flush=True)
-    running = [chain(jobs, g, args, args.begin) for g, jobs in jobs_of]
     for p in running:
         p.wait()
     open(f"{args.out}/trained", "w").close()

@@ -113,14 +113,18 @@ def load(job, model, wait=900):
 
 
 def warm_start(job, model):
-    """Starts from DIR/init-JOB.pt where there is one; returns the number of steps behind it."""
+    """Starts from DIR/init-JOB.pt where there is one. Single-stream blocks that it lacks keep their fresh weights: their gates are zero,
+    so that the deeper network begins as the same function. Returns the steps and the FLOPs behind it."""
     path = f"{ARGS.out}/init-{job}.pt"
     if not os.path.exists(path):
-        return 0
+        return {}
     saved = torch.load(path, map_location="cpu")
-    model.load_state_dict(saved["state"])
-    log(job, "starts from", path, saved["extra"])
-    return saved["extra"]["steps"]
+    missing, unexpected = model.load_state_dict(saved["state"], strict=False)
+    if unexpected or any("single_blocks." not in k for k in missing):
+        raise SystemExit(f"{path} does not fit: missing {missing}, unexpected {unexpected}")
+    extra = saved["extra"]
+    log(job, "starts from", path, extra, "without", len(missing), "tensors")
+    return {"warm_start_steps": extra["steps"] + extra.get("warm_start_steps", 0), "warm_start_flops": extra.get("flops", 0)}
 
 
 def average_over_gpus(params, share):
@@ -139,10 +143,11 @@ def fit(job, model, loss_of, lr, batch, decay=0.02, muon=False, warmup=200, cool
     numbers to keep with the averaged weights."""
     parallel = dist.is_initialized()
     first = not parallel or dist.get_rank() == 0
-    warm_steps = getattr(model, "warm_steps", 0)
     if parallel:
-        for p in model.parameters():
-            dist.broadcast(p.data, 0)
+        flat = torch.cat([p.data.flatten() for p in model.parameters()])
+        dist.broadcast(flat, 0)
+        for p, v in zip(model.parameters(), flat.split([p.numel() for p in model.parameters()])):
+            p.data.copy_(v.view_as(p))
     optimiser, average = Optimiser(model, lr, decay, muon), copy.deepcopy(model).requires_grad_(False)
     live, kept = [p.data for p in model.parameters()], [p.data for p in average.parameters()]
     step, begin, last_log, last_step, last_save = 0, None, time.time(), 0, time.time()
@@ -178,7 +183,8 @@ def fit(job, model, loss_of, lr, batch, decay=0.02, muon=False, warmup=200, cool
     if not first:
         return
     batch *= dist.get_world_size() if parallel else 1
-    extra = {"steps": step, "warm_start_steps": warm_steps, "batch": batch, "seconds": round(seconds, 1), "parameters": nets.count_parameters(model), "gpu": torch.cuda.get_device_name()}
+    extra = getattr(model, "warm_start", {}) | {"steps": step, "batch": batch, "seconds": round(seconds, 1), "parameters": nets.count_parameters(model),
+                                                "gpu": torch.cuda.get_device_name()}
     if finish is not None:
         extra |= finish(average.eval())
     save(job, average, True, extra)
@@ -187,7 +193,9 @@ def fit(job, model, loss_of, lr, batch, decay=0.02, muon=False, warmup=200, cool
 
 # ---------------------------------------------------------------------------------------------- data
 def specs():
-    """The pool of training captions (made once by run_all.py), on the GPU."""
+    """The pool of training captions (made once by run_all.py, perhaps at this moment), on the GPU."""
+    while not os.path.exists(f"{ARGS.out}/pool.pt"):
+        time.sleep(0.2)
     return {k: v.to(DEV) for k, v in torch.load(f"{ARGS.out}/pool.pt").items()}
 
 
@@ -232,11 +240,21 @@ def reconstruction_loss(rec, img, rows):
     return (d.abs() * w).mean() + 2 * (d.pow(2) * w).mean() + 0.5 * edge, 10 * torch.log10(4 / d.pow(2).mean())
 
 
+def compile_early(net, *inputs):
+    """One backward pass on made-up inputs, while what the job waits for is still being made."""
+    with amp():
+        out = net(*inputs)
+    sum(o.sum() for o in (out if isinstance(out, tuple) else (out,))).backward()
+    net.zero_grad(set_to_none=True)
+
+
 def tokenizer(job):
-    pool = render_pool(specs(), sized(400_000, 4096))
     model = nets.Tokenizer().to(DEV).to(memory_format=torch.channels_last)
-    model.warm_steps = warm_start(job, model)
-    net, batch = torch.compile(model, dynamic=False), sized(256, 32)
+    model.warm_start = warm_start(job, model)
+    net, batch = torch.compile(model, dynamic=False), sized(160 if dist.is_initialized() else 256, 32)
+    compile_early(net, channels_last(torch.zeros(batch, 3, 64, 64, device=DEV)))
+    log(job, "compiled")
+    pool = render_pool(specs(), sized(400_000, 4096))
 
     def loss_of(step):
         _, rows = pick(pool, batch)
@@ -282,22 +300,17 @@ def encode_pool(pool, encode):
 
 
 # ---------------------------------------------------------------------------------------------- generators
-def compile_early(net, *inputs):
-    """One backward pass on made-up inputs, while the weights that the job waits for are still being trained."""
-    with amp():
-        out = net(*inputs)
-    out.sum().backward()
-    net.zero_grad(set_to_none=True)
-
-
 def var(job):
     captions = specs()
-    pool = render_pool(captions, sized(800_000, 4096))
+    pool = render_pool(captions, sized(400_000 if dist.is_initialized() else 800_000, 4096))  # each process has its own
     model = nets.InfinityWithText().to(DEV)
-    model.warm_steps = warm_start(job, model)
+    model.warm_start = warm_start(job, model)
     net, batch = torch.compile(model, dynamic=False), sized(512, 32)
     compile_early(net, torch.ones(batch, nets.TEXT_LENGTH, dtype=torch.long, device=DEV), torch.ones(batch, nets.TEXT_LENGTH, dtype=torch.bool, device=DEV),
                   torch.zeros(batch, dtype=torch.bool, device=DEV), torch.zeros(batch, nets.STARTS[-1] - 1, nets.BITS, device=DEV))
+    quantize = torch.compile(nets.quantize, dynamic=False)
+    with torch.no_grad():
+        quantize(torch.zeros(batch, nets.BITS, nets.SCALES[-1], nets.SCALES[-1], device=DEV), 0.2)
     log(job, "compiled")
     tok = load("tokenizer", nets.Tokenizer()).to(memory_format=torch.channels_last)
     latents, caption = encode_pool(pool, tok.encode), pool["caption"].long()
@@ -305,7 +318,6 @@ def var(job):
     words = captions["words"].long()
     weight = torch.cat([torch.full((s * s,), 1.0 / s) for s in nets.SCALES]).to(DEV)
     weight = weight / weight.sum()
-    quantize = torch.compile(nets.quantize, dynamic=False)
     log(job, len(latents), "latents; parameters of the transformer", nets.count_parameters(model.transformer))
 
     def loss_of(step):
@@ -330,7 +342,7 @@ def flux(job, batch, lr):
     captions = specs()
     pool = render_pool(captions, sized(800_000, 4096))
     model = nets.FluxWithText(job).to(DEV)
-    model.warm_steps = warm_start(job, model)
+    model.warm_start = warm_start(job, model)
     net, batch = torch.compile(model, dynamic=False), sized(batch, 32)
     compile_early(net, torch.zeros(batch, 64, 4 * nets.FLUX_AE_CONFIG["z_channels"], device=DEV), torch.zeros(batch, world.MAX_WORDS, dtype=torch.long, device=DEV),
                   torch.zeros(batch, device=DEV))
