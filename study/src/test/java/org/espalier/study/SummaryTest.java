@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.espalier.study.report.PairedBootstrap;
 import org.espalier.study.report.Summary;
+import org.espalier.study.report.VerifierGap;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
@@ -185,5 +187,83 @@ class SummaryTest {
     assertThat(row.metric()).isNotNull();
     assertThat(row.evaluationFailed()).isEqualTo(1);
     assertThat(row.metric()).isEqualTo(new PairedBootstrap.Interval(1, 1, 1, 1));
+  }
+
+  private static CellRecord searched(
+      String arm, int prompt, double limit, double score, double metric) {
+    return new CellRecord(
+        1,
+        arm + prompt + limit,
+        CellRecord.DONE,
+        "s",
+        arm,
+        "search",
+        "m",
+        new CellRecord.Driver("v", "1", "independent"),
+        new CellRecord.PromptText("p" + prompt, "", "t"),
+        0,
+        limit + "x",
+        new CellRecord.Limits("flops", limit, Map.of()),
+        null,
+        "finished",
+        new CellRecord.Axes(4, 4, 4, 30, 1, 1, 10),
+        Map.of(),
+        1.0,
+        score,
+        score,
+        0L,
+        0L,
+        null,
+        null,
+        new CellRecord.Evaluation(
+            List.of(new CellRecord.Judged("judge", metric, null, null)),
+            List.of(),
+            new CellRecord.Axes(0, 0, 0, 0, 0, 0, 0)),
+        List.of(),
+        new CellRecord.Times("", 1000, 0, 0, Map.of("verify", 200L, "generate", 700L), List.of()));
+  }
+
+  @Test
+  void theGapIsWhatAVerifierGainsBeyondTheMetric() {
+    List<CellRecord> cells = new ArrayList<>();
+    for (int prompt = 0; prompt < 4; prompt++) {
+      double metric = prompt % 2; // deviation 0.5
+      double better = 1; // gains 0.5 on average: one deviation
+      cells.add(searched("oracle", prompt, 1, metric, metric));
+      cells.add(searched("oracle", prompt, 2, better, better));
+      cells.add(searched("hacked", prompt, 1, 10 * metric, metric)); // deviation 5
+      cells.add(searched("hacked", prompt, 2, 10 * metric + 15, better)); // three deviations
+      cells.add(searched("alone", prompt, 1, metric, metric));
+      cells.add(searched("constant", prompt, 1, 7, metric));
+      cells.add(searched("constant", prompt, 2, 8, better));
+    }
+    List<Summary.Row> rows = summary(cells).rows();
+    assertThat(rows)
+        .extracting(row -> row.arm() + " " + row.level())
+        .containsExactly(
+            "oracle 1.0x",
+            "oracle 2.0x",
+            "hacked 1.0x",
+            "hacked 2.0x",
+            "alone 1.0x",
+            "constant 1.0x",
+            "constant 2.0x");
+    assertThat(gap(rows.get(0)).difference().mean()).isZero();
+    assertThat(gap(rows.get(1)).score().mean()).isCloseTo(1, within(1e-12));
+    assertThat(gap(rows.get(1)).difference())
+        .isEqualTo(new PairedBootstrap.Interval(0, 0, 0, 4));
+    assertThat(gap(rows.get(3)).score().mean()).isCloseTo(3, within(1e-12));
+    assertThat(gap(rows.get(3)).metric().mean()).isCloseTo(1, within(1e-12));
+    assertThat(gap(rows.get(3)).difference().mean()).isCloseTo(2, within(1e-12));
+    assertThat(rows.get(4).gap()).as("one budget only").isNull();
+    assertThat(rows.get(6).gap()).as("scores that do not vary").isNull();
+    assertThat(rows.get(0).verifierFlopsShare()).isEqualTo(0.25);
+    assertThat(rows.get(0).verifierSecondsShare()).isCloseTo(0.2, within(1e-12));
+    assertThat(summary(cells).text()).contains("Verifier against metric").contains("20.0 %");
+    assertThat(summary(cells).categories()).isEmpty();
+  }
+
+  private static VerifierGap gap(Summary.Row row) {
+    return Objects.requireNonNull(row.gap());
   }
 }

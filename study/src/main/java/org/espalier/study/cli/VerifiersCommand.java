@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import org.espalier.api.Prompt;
 import org.espalier.spi.Verifier;
@@ -141,7 +142,7 @@ final class VerifiersCommand implements Callable<Integer> {
     line("licence", card.licence());
     line("weights", card.weightsSha256().isEmpty() ? "none" : "SHA-256 " + card.weightsSha256());
     line("program", card.programSha256().isEmpty() ? "none" : "SHA-256 " + card.programSha256());
-    card.facts().forEach(this::line);
+    new TreeMap<>(card.facts()).forEach(this::line);
     line("operations", Amount.brief(cost.flops()) + " FLOPs an image");
     StringBuilder times = new StringBuilder();
     for (int n : CostCard.BATCHES) {

@@ -250,10 +250,28 @@ public final class RunExport {
       List<String> cells = columns(row).stream().map(cell -> cell.replace("|", "\\|")).toList();
       text.append("| ").append(String.join(" | ", cells)).append(" |\n");
     }
+    append(text, "By category", data.summary().categories());
+    if (data.summary().rows().stream().anyMatch(row -> row.gap() != null)) {
+      append(text, Summary.GAP, data.summary().gaps());
+    }
     return text.append("\nMean [95 % interval], paired bootstrap over prompts; run ")
         .append(data.run().path("configSha256").asText())
         .append(".\n")
         .toString();
+  }
+
+  private static void append(StringBuilder text, String title, List<List<String>> table) {
+    if (table.size() < 2) {
+      return;
+    }
+    text.append('\n').append(title).append(".\n\n");
+    for (int i = 0; i < table.size(); i++) {
+      List<String> cells = table.get(i).stream().map(cell -> cell.replace("|", "\\|")).toList();
+      text.append("| ").append(String.join(" | ", cells)).append(" |\n");
+      if (i == 0) {
+        text.append("|---|---|---|").append("--:|".repeat(cells.size() - 3)).append('\n');
+      }
+    }
   }
 
   private String latex() {

@@ -2,6 +2,7 @@ package org.espalier.study.report;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -63,6 +64,10 @@ public record Summary(
    * @param seconds mean wall time
    * @param engineShare share of the wall time outside native calls
    * @param utilisation mean spent share of the budget
+   * @param verifierFlopsShare the search verifier's share of the operations
+   * @param verifierSecondsShare the search verifier's share of the wall time
+   * @param gap how far the verifier's score has run ahead of the metric since the arm's smallest
+   *     budget; null without an evaluator or a second budget
    */
   public record Row(
       String arm,
@@ -85,7 +90,10 @@ public record Summary(
       double verifierCalls,
       double seconds,
       double engineShare,
-      double utilisation) {
+      double utilisation,
+      double verifierFlopsShare,
+      double verifierSecondsShare,
+      @Nullable VerifierGap gap) {
     /** The line's name. */
     public String series() {
       return arm + " / " + model;
@@ -139,7 +147,11 @@ public record Summary(
   /** Strategies that do not search: what a search must beat. */
   private static final Set<String> REFERENCES = Set.of("single", "random");
 
-  private record Series(String arm, String model, String level) {}
+  private record Series(String arm, String model, String level) {
+    boolean sameArm(Series other) {
+      return arm.equals(other.arm) && model.equals(other.model);
+    }
+  }
 
   /**
    * Summarises records.
@@ -175,7 +187,15 @@ public record Summary(
       }
     }
     List<Row> rows = new ArrayList<>();
-    groups.forEach((series, cells) -> rows.add(row(series, cells, tags)));
+    groups.forEach(
+        (series, cells) -> {
+          List<CellRecord> smallest = smallest(groups, series);
+          VerifierGap gap =
+              smallest == cells && smallestOnly(groups, series)
+                  ? null
+                  : VerifierGap.of(smallest, cells);
+          rows.add(row(series, cells, tags, gap));
+        });
     return new Summary(
         unit,
         tolerance,
@@ -185,7 +205,21 @@ public record Summary(
         List.copyOf(tags));
   }
 
-  private static Row row(Series series, List<CellRecord> cells, Set<String> tags) {
+  /** Cells of the same arm and model, at its smallest budget. */
+  private static List<CellRecord> smallest(Map<Series, List<CellRecord>> groups, Series series) {
+    return groups.entrySet().stream()
+        .filter(other -> other.getKey().sameArm(series))
+        .map(Map.Entry::getValue)
+        .min(Comparator.comparingDouble(cells -> cells.get(0).budget().limit()))
+        .orElseThrow();
+  }
+
+  private static boolean smallestOnly(Map<Series, List<CellRecord>> groups, Series series) {
+    return groups.keySet().stream().filter(series::sameArm).count() == 1;
+  }
+
+  private static Row row(
+      Series series, List<CellRecord> cells, Set<String> tags, @Nullable VerifierGap gap) {
     List<CellRecord> done = cells.stream().filter(CellRecord::isDone).toList();
     Map<String, PairedBootstrap.Interval> byTag = new LinkedHashMap<>();
     for (String tag : tags) {
@@ -230,8 +264,22 @@ public record Summary(
         mean(done, c -> c.axes().decodes()),
         mean(done, c -> c.axes().verifierCalls()),
         mean(done, CellRecord::seconds),
-        wall > 0 ? engine / wall : 0,
-        mean(done, c -> c.utilisation() == null ? 0 : c.utilisation()));
+        share(engine, wall),
+        mean(done, c -> c.utilisation() == null ? 0 : c.utilisation()),
+        share(
+            done.stream().mapToDouble(c -> c.axes().verifierFlops()).sum(),
+            done.stream().mapToDouble(c -> c.axes().totalFlops()).sum()),
+        share(done.stream().mapToDouble(Summary::verifierSeconds).sum(), wall),
+        gap);
+  }
+
+  private static double share(double part, double whole) {
+    return whole > 0 ? part / whole : 0;
+  }
+
+  private static double verifierSeconds(CellRecord cell) {
+    CellRecord.Times time = cell.time();
+    return time == null ? 0 : time.phaseNanos().getOrDefault("verify", 0L) * 1e-9;
   }
 
   private static @Nullable String reference(CellRecord cell) {
@@ -254,7 +302,7 @@ public record Summary(
   }
 
   /** The mean over seeds, by prompt id in sorted order. */
-  private static Map<String, Double> byPrompt(
+  static Map<String, Double> byPrompt(
       List<CellRecord> cells, Function<CellRecord, @Nullable Double> value) {
     Map<String, double[]> sums = new TreeMap<>();
     for (CellRecord cell : cells) {
@@ -504,7 +552,68 @@ public record Summary(
           }
           out.append(align(table)).append('\n');
         });
+    if (rows.stream().anyMatch(row -> row.gap() != null)) {
+      out.append(GAP).append('\n').append(align(gaps())).append('\n');
+    }
     return out.toString();
+  }
+
+  /** What the table of {@link #gaps} shows, in a sentence. */
+  public static final String GAP =
+      "Verifier against metric: what either gained since the arm's smallest budget, in standard"
+          + " deviations of its answers there; the gap is their difference, which is 0 for an oracle"
+          + " and grows as search exploits the verifier";
+
+  /** The verifier's share of the compute and its gap to the metric, headings first. */
+  public List<List<String>> gaps() {
+    List<List<String>> table = new ArrayList<>();
+    table.add(
+        List.of(
+            "arm",
+            "model",
+            "budget",
+            "verifier",
+            "share of FLOPs",
+            "of seconds",
+            "score gain",
+            "metric gain",
+            "gap"));
+    for (Row row : rows) {
+      VerifierGap gap = row.gap();
+      if (gap != null) {
+        table.add(
+            List.of(
+                row.label(),
+                row.model(),
+                row.level(),
+                Objects.requireNonNullElse(row.verifier(), "-"),
+                String.format(Locale.ROOT, "%.1f %%", 100 * row.verifierFlopsShare()),
+                String.format(Locale.ROOT, "%.1f %%", 100 * row.verifierSecondsShare()),
+                interval(gap.score(), 2),
+                interval(gap.metric(), 2),
+                interval(gap.difference(), 2)));
+      }
+    }
+    return table;
+  }
+
+  /** The metric by category, headings first; empty without categories or evaluator. */
+  public List<List<String>> categories() {
+    if (tags.isEmpty() || metric == null) {
+      return List.of();
+    }
+    List<List<String>> table = new ArrayList<>();
+    table.add(
+        Stream.of(List.of("arm", "model", "budget"), tags, List.of("all prompts"))
+            .flatMap(List::stream)
+            .toList());
+    for (Row row : rows) {
+      List<String> line = new ArrayList<>(List.of(row.label(), row.model(), row.level()));
+      tags.forEach(tag -> line.add(interval(row.byTag().get(tag), 2)));
+      line.add(interval(row.metric(), 3));
+      table.add(line);
+    }
+    return table;
   }
 
   /** The columns of a line that are there. */

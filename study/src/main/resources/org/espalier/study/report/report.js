@@ -81,13 +81,13 @@
     return el('thead', {}, el('tr', {}, names.map((n, i) => el('th', { scope: 'col', class: i < 2 ? 'l' : null }, n))));
   }
   const levels = [...new Set(rows.map((r) => r.level))];
-  const verifiers = new Set(rows.map((r) => r.verifier)).size > 1;
+  const severalVerifiers = new Set(rows.map((r) => r.verifier)).size > 1;
   for (const level of levels) {
     const body = el('tbody');
     for (const r of rows.filter((x) => x.level === level)) {
       body.append(el('tr', {},
         el('th', { scope: 'row' }, r.arm, r.reference ? el('small', {}, r.reference) : null), el('td', { class: 'l' }, r.model),
-        verifiers ? el('td', {}, r.verifier || '–') : null,
+        severalVerifiers ? el('td', {}, r.verifier || '–') : null,
         interval(r.metric, 3), interval(r.score, 3),
         el('td', {}, fixed(r.nfe, 1)), el('td', {}, brief(r.flops)), el('td', {}, fixed(r.decodes, 1)), el('td', {}, fixed(r.verifierCalls, 1)),
         el('td', {}, fixed(r.seconds, 3), el('small', {}, 'engine ' + (100 * r.engineShare).toFixed(1) + ' %')),
@@ -96,7 +96,7 @@
     }
     $('tables').append(el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Results at ' + level },
       el('table', {}, el('caption', {}, data.headings[level]),
-        head('arm', 'model', ...(verifiers ? ['verifier'] : []), metricName, 'verifier score', 'nfe', 'FLOPs', 'images', 'calls', 'seconds', 'used', 'failed'), body)));
+        head('arm', 'model', ...(severalVerifiers ? ['verifier'] : []), metricName, 'verifier score', 'nfe', 'FLOPs', 'images', 'calls', 'seconds', 'used', 'failed'), body)));
   }
   const comparisons = data.summary.comparisons;
   if (comparisons.length === 0) {
@@ -123,6 +123,9 @@
   const hasMetric = rows.some((r) => r.metric);
   const state = { measure: hasMetric ? 'metric' : 'score', axis: 'flops' };
   const MEASURES = hasMetric ? { metric: metricName, score: 'verifier score' } : { score: 'verifier score' };
+  const hasGap = rows.some((r) => r.gap);
+  if (hasGap) MEASURES.gap = 'gap';
+  const of = (r) => (state.measure === 'gap' ? r.gap && r.gap.difference : r[state.measure]);
   const AXES = { flops: 'FLOPs', nfe: 'nfe', verifierCalls: 'verifier calls', seconds: 'seconds' };
   function choices(id, options) {
     for (const [key, label] of Object.entries(options)) {
@@ -181,8 +184,8 @@
     const tip = (item) => item.dataset.label + ': ' + fixed(item.parsed.y, 3) + ' [' + fixed(item.raw.low, 3) + ', ' + fixed(item.raw.high, 3) + '] at ' + brief(item.parsed.x) + (item.raw.level ? ' (' + item.raw.level + ')' : '');
     const points = series.map((name, i) => ({
       label: name, bars: true, borderColor: colour(name), backgroundColor: colour(name), pointStyle: STYLES[i % STYLES.length], pointRadius: 5, borderWidth: 2, tension: 0,
-      data: rows.filter((r) => r.arm + ' / ' + r.model === name && r[state.measure] && r[state.axis] > 0)
-        .map((r) => ({ x: r[state.axis], y: r[state.measure].mean, low: r[state.measure].low, high: r[state.measure].high, level: r.level }))
+      data: rows.filter((r) => r.arm + ' / ' + r.model === name && of(r) && r[state.axis] > 0)
+        .map((r) => ({ x: r[state.axis], y: of(r).mean, low: of(r).low, high: of(r).high, level: r.level }))
         .sort((a, b) => a.x - b.x),
     })).filter((d) => d.data.length);
     charts.push(new Chart($('levels'), { type: 'line', data: { datasets: points }, options: options(tip, points), plugins: [errorBars] }));
@@ -212,6 +215,20 @@
         data.summary.tags.map((t) => interval(r.byTag[t], 2)), interval(r.metric, 3)));
     }
     $('tags').append(el('table', {}, head('arm', 'level', ...data.summary.tags, 'all prompts'), body));
+  }
+
+  // ---- verifiers ---------------------------------------------------------------------------
+  {
+    const body = el('tbody');
+    const percent = (share) => el('td', {}, (100 * share).toFixed(1) + ' %');
+    for (const r of rows) {
+      const g = r.gap || {};
+      body.append(el('tr', {}, el('th', { scope: 'row' }, r.arm + ' / ' + r.model, r.reference ? el('small', {}, r.reference) : null),
+        el('td', { class: 'l' }, r.level), el('td', {}, r.verifier || '–'),
+        percent(r.verifierFlopsShare), percent(r.verifierSecondsShare),
+        interval(g.score, 2), interval(g.metric, 2), interval(g.difference, 2)));
+    }
+    $('gaps').append(el('table', {}, head('arm', 'level', 'verifier', 'share of FLOPs', 'of seconds', 'score gain', 'metric gain', 'gap'), body));
   }
 
   // ---- gallery -----------------------------------------------------------------------------
