@@ -250,8 +250,7 @@ class SummaryTest {
             "constant 2.0x");
     assertThat(gap(rows.get(0)).difference().mean()).isZero();
     assertThat(gap(rows.get(1)).score().mean()).isCloseTo(1, within(1e-12));
-    assertThat(gap(rows.get(1)).difference())
-        .isEqualTo(new PairedBootstrap.Interval(0, 0, 0, 4));
+    assertThat(gap(rows.get(1)).difference()).isEqualTo(new PairedBootstrap.Interval(0, 0, 0, 4));
     assertThat(gap(rows.get(3)).score().mean()).isCloseTo(3, within(1e-12));
     assertThat(gap(rows.get(3)).metric().mean()).isCloseTo(1, within(1e-12));
     assertThat(gap(rows.get(3)).difference().mean()).isCloseTo(2, within(1e-12));
