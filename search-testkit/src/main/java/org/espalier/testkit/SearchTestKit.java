@@ -27,7 +27,7 @@ import org.espalier.spi.WorkCounters;
  * Runs one search on toy or real plugins and hands back what can be asserted:
  *
  * <pre>{@code
- * SearchTestKit.strategy(new BeamSearch(config))
+ * SearchTestKit.strategy(new BeamSearchProvider().create(config))
  *     .model(new ToyScaleModel())
  *     .nfe(1365)
  *     .run()

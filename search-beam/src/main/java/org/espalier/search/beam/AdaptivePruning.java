@@ -1,21 +1,14 @@
 package org.espalier.search.beam;
 
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.espalier.api.Candidate;
 import org.espalier.api.Capability;
-import org.espalier.api.Draw;
-import org.espalier.api.Expansion;
-import org.espalier.api.Quotes;
+import org.espalier.api.DrawKey;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
 import org.espalier.api.StrategyCard;
-import org.espalier.api.Trajectory;
-import org.espalier.api.VerifierRole;
-import org.espalier.compute.Cost;
 
 /**
  * Adaptive pruning: best-of-N in which a sample is dropped on its way as soon as it cannot be
@@ -60,18 +53,6 @@ final class AdaptivePruning implements SearchStrategy {
     int inVain;
   }
 
-  /** A sample on its way. */
-  private static final class Runner {
-    final int index;
-    final Map<Integer, Double> shown = new HashMap<>();
-    Trajectory at;
-
-    Runner(int index, Trajectory at) {
-      this.index = index;
-      this.at = at;
-    }
-  }
-
   @Override
   public Candidate search(SearchContext context) {
     TreeMap<Integer, Checkpoint> checkpoints = new TreeMap<>();
@@ -81,11 +62,12 @@ final class AdaptivePruning implements SearchStrategy {
         checkpoints.put(step, new Checkpoint());
       }
     }
+    PopulationLoop loop = new PopulationLoop(new Batch(config, checkpoints));
     int wanted = config.n().value().orElse(Integer.MAX_VALUE);
     int begun = 0;
     while (begun < wanted) {
       int count = Math.min(config.batch(), wanted - begun);
-      while (count > 0 && !context.budget().affords(cost(context, checkpoints).times(count))) {
+      while (count > 0 && !context.budget().affords(loop.cost(context, count))) {
         count--;
       }
       if (count == 0) {
@@ -97,107 +79,89 @@ final class AdaptivePruning implements SearchStrategy {
         // Asked for more than the budget holds: the engine's refusal is the honest end.
         count = 1;
       }
-      run(context, checkpoints, begun, count);
+      loop.run(context, begun, count).forEach(member -> learn(checkpoints, member.scores()));
+      context.retainOnly(List.of());
       begun += count;
       checkpoints.values().removeIf(checkpoint -> checkpoint.inVain >= PATIENCE);
     }
     return context.answer();
   }
 
-  private void run(
-      SearchContext context, TreeMap<Integer, Checkpoint> checkpoints, int begun, int count) {
-    List<Draw> draws = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      draws.add(Draw.fresh(context.stream("sample").child(begun + i)));
-    }
-    List<Runner> runners = new ArrayList<>();
-    for (Trajectory root : context.begin(draws)) {
-      runners.add(new Runner(begun + runners.size(), root));
-    }
-    for (Map.Entry<Integer, Checkpoint> entry : checkpoints.entrySet()) {
-      if (runners.isEmpty()) {
-        break;
-      }
-      advance(context, runners, entry.getKey());
-      look(context, entry.getKey(), entry.getValue(), runners);
-      context.retainOnly(runners.stream().map(runner -> runner.at).toList());
-    }
-    if (!runners.isEmpty()) {
-      List<Candidate> ends =
-          context.verify(
-              VerifierRole.SEARCH,
-              context.complete(runners.stream().map(runner -> runner.at).toList()));
-      for (int i = 0; i < runners.size(); i++) {
-        double end = ends.get(i).rank();
-        if (end > Double.NEGATIVE_INFINITY) {
-          runners
-              .get(i)
-              .shown
-              .forEach(
-                  (step, score) -> {
-                    Checkpoint checkpoint = checkpoints.get(step);
-                    if (checkpoint != null) {
-                      checkpoint.line.learn(score, end);
-                    }
-                  });
-        }
-      }
-    }
-    context.retainOnly(List.of());
-  }
-
-  private static void advance(SearchContext context, List<Runner> runners, int until) {
-    while (runners.get(0).at.step() < until) {
-      List<Expansion> expansions = new ArrayList<>();
-      runners.forEach(runner -> expansions.add(new Expansion(runner.at, List.of(Draw.follow()))));
-      List<List<Trajectory>> next = context.expand(expansions);
-      for (int i = 0; i < runners.size(); i++) {
-        runners.get(i).at = next.get(i).get(0);
+  /** Pairs of what a sample showed at each checkpoint and its end. */
+  private static void learn(TreeMap<Integer, Checkpoint> checkpoints, List<Double> scores) {
+    double end = scores.get(scores.size() - 1);
+    int look = 0;
+    for (Checkpoint checkpoint : checkpoints.values()) {
+      double score = scores.get(look++);
+      if (score > Double.NEGATIVE_INFINITY && end > Double.NEGATIVE_INFINITY) {
+        checkpoint.line.learn(score, end);
       }
     }
   }
 
-  private void look(SearchContext context, int step, Checkpoint checkpoint, List<Runner> runners) {
-    List<Candidate> shown =
-        context.verify(VerifierRole.SEARCH, runners.stream().map(runner -> runner.at).toList());
-    double incumbent = context.incumbent().map(Candidate::rank).orElse(Double.NEGATIVE_INFINITY);
-    List<Runner> kept = new ArrayList<>();
-    for (int i = 0; i < runners.size(); i++) {
-      Runner runner = runners.get(i);
-      double score = shown.get(i).rank();
+  /** Samples that advance together until their last checkpoint. Learns within one search. */
+  private record Batch(AdaptivePruningConfig config, TreeMap<Integer, Checkpoint> checkpoints)
+      implements PopulationLoop.Roles {
+    @Override
+    public String name() {
+      return "adaptive-pruning";
+    }
+
+    @Override
+    public int initial(int size) {
+      return size;
+    }
+
+    @Override
+    public int steps(SearchContext context) {
+      return checkpoints.isEmpty() ? 0 : checkpoints.lastKey();
+    }
+
+    @Override
+    public boolean scores(SearchContext context, int taken) {
+      return checkpoints.containsKey(taken);
+    }
+
+    @Override
+    public List<PopulationLoop.Member> select(
+        SearchContext context, int taken, int size, List<PopulationLoop.Member> members) {
+      Checkpoint checkpoint = checkpoints.get(taken);
+      return checkpoint == null
+          ? members
+          : members.stream().filter(member -> goesOn(context, checkpoint, member)).toList();
+    }
+
+    private boolean goesOn(
+        SearchContext context, Checkpoint checkpoint, PopulationLoop.Member member) {
+      double score = member.latest();
       if (score == Double.NEGATIVE_INFINITY || checkpoint.line.pairs() < config.warmup()) {
-        if (score > Double.NEGATIVE_INFINITY) {
-          runner.shown.put(step, score);
-        }
-        kept.add(runner);
-        continue;
+        return true;
       }
-      runner.shown.put(step, score);
       double bound = checkpoint.line.bound(score, config.optimism());
       if (Double.isFinite(bound)) {
-        context.annotate(runner.at, Map.of("score", score, "bound", bound));
+        context.annotate(member.at(), Map.of("bound", bound));
       }
-      boolean explored =
-          context.stream("explore").child(runner.index).child(step).uniform() < config.explore();
-      if (bound > incumbent || explored) {
-        checkpoint.inVain += bound > incumbent ? 1 : 0;
-        kept.add(runner);
-      } else {
-        checkpoint.inVain = 0;
-        context.prune(List.of(runner.at), "bound below the incumbent");
+      double incumbent = context.incumbent().map(Candidate::rank).orElse(Double.NEGATIVE_INFINITY);
+      if (bound > incumbent) {
+        checkpoint.inVain++;
+        return true;
       }
+      DrawKey key = context.stream("explore").child(member.root()).child(member.at().step());
+      if (key.uniform() < config.explore()) {
+        return true;
+      }
+      checkpoint.inVain = 0;
+      return false;
     }
-    runners.clear();
-    runners.addAll(kept);
-  }
 
-  /** A sample that is looked at everywhere and never dropped. */
-  private static Cost cost(SearchContext context, TreeMap<Integer, Checkpoint> checkpoints) {
-    Quotes quotes = context.quotes();
-    Cost cost = quotes.sample();
-    for (int step : checkpoints.keySet()) {
-      cost = cost.plus(quotes.verify(VerifierRole.SEARCH, step));
+    @Override
+    public long survivors(SearchContext context, int taken, int size, long members) {
+      return members;
     }
-    return cost;
+
+    @Override
+    public String reason() {
+      return "bound below the incumbent";
+    }
   }
 }

@@ -4,8 +4,8 @@ import org.espalier.api.SearchStrategy;
 import org.espalier.spi.StrategyProvider;
 
 /**
- * Makes greedy token optimisation: {@link BeamSearch} of width 1. At each step it tries some
- * continuations and commits to the one whose final image is best (<a
+ * Makes greedy token optimisation: beam search of width 1. At each step it tries some continuations
+ * and commits to the one whose final image is best (<a
  * href="https://arxiv.org/abs/2510.16751">Riise et al. 2025</a>).
  */
 public final class GreedySearchProvider implements StrategyProvider<GreedySearchConfig> {
@@ -21,9 +21,10 @@ public final class GreedySearchProvider implements StrategyProvider<GreedySearch
 
   @Override
   public SearchStrategy create(GreedySearchConfig config) {
-    return new BeamSearch(
-        BeamSearchProvider.card(
-            id(), "Commits to the best continuation after every step.", config.preview()),
+    return BeamSearchProvider.beam(
+        id(),
+        "Commits to the best continuation after every step.",
+        "https://arxiv.org/abs/2510.16751",
         config.beam());
   }
 }

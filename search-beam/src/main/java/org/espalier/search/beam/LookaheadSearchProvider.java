@@ -1,14 +1,12 @@
 package org.espalier.search.beam;
 
 import org.espalier.api.AutoInt;
-import org.espalier.api.Capability;
 import org.espalier.api.SearchStrategy;
-import org.espalier.api.StrategyCard;
 import org.espalier.spi.StrategyProvider;
 
 /**
- * Makes lookahead search: {@link BeamSearch} whose prefixes are judged by what they show some steps
- * later (<a href="https://arxiv.org/abs/2604.15453">Search over tokens</a>; <a
+ * Makes lookahead search: beam search whose prefixes are judged by what they show some steps later
+ * (<a href="https://arxiv.org/abs/2604.15453">Search over tokens</a>; <a
  * href="https://arxiv.org/abs/2408.03314">Snell et al. 2024</a> for text).
  */
 public final class LookaheadSearchProvider implements StrategyProvider<LookaheadSearchConfig> {
@@ -24,13 +22,10 @@ public final class LookaheadSearchProvider implements StrategyProvider<Lookahead
 
   @Override
   public SearchStrategy create(LookaheadSearchConfig config) {
-    return new BeamSearch(
-        StrategyCard.of(
-            id(),
-            "Judges prefixes by what they show some steps later.",
-            "https://arxiv.org/abs/2604.15453",
-            Capability.STOCHASTIC_STEP,
-            Capability.PREVIEW),
+    return BeamSearchProvider.beam(
+        id(),
+        "Judges prefixes by what they show some steps later.",
+        "https://arxiv.org/abs/2604.15453",
         new BeamSearchConfig(
             config.width(),
             config.candidates(),

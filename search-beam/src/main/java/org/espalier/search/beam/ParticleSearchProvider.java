@@ -1,6 +1,8 @@
 package org.espalier.search.beam;
 
+import org.espalier.api.Capability;
 import org.espalier.api.SearchStrategy;
+import org.espalier.api.StrategyCard;
 import org.espalier.spi.StrategyProvider;
 
 /** Makes particle steering (<a href="https://arxiv.org/abs/2501.06848">Singhal et al. 2025</a>). */
@@ -17,6 +19,14 @@ public final class ParticleSearchProvider implements StrategyProvider<ParticleSe
 
   @Override
   public SearchStrategy create(ParticleSearchConfig config) {
-    return new ParticleSearch(config);
+    return new PopulationSearch(
+        StrategyCard.of(
+            id(),
+            "Resamples a population by what its members show.",
+            "https://arxiv.org/abs/2501.06848",
+            Capability.STOCHASTIC_STEP,
+            Capability.PREVIEW),
+        config.particles(),
+        new ParticleRoles(config));
   }
 }

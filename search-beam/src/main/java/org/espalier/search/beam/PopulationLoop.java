@@ -12,12 +12,13 @@ import org.espalier.api.SearchContext;
 import org.espalier.api.Trajectory;
 import org.espalier.api.VerifierRole;
 import org.espalier.compute.Cost;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The loop of methods that advance a population step by step and judge what it shows on the way:
- * how many children each member proposes, after which steps the children are scored, and who
- * survives are the {@link Roles}. Nothing is rolled out; the survivors of the last step are the
- * complete samples.
+ * The one loop of the methods that advance a population step by step and judge it on the way. How
+ * many children each member proposes, when and by what the children are scored, and who survives
+ * are the {@link Roles}. Members that are not complete and judged after the last searched step are
+ * rolled out and verified.
  */
 final class PopulationLoop {
   private final Roles roles;
@@ -30,85 +31,137 @@ final class PopulationLoop {
    * A member of the population.
    *
    * @param at its trajectory
-   * @param lane the member of the previous population it came from
-   * @param scores what the verifier said of its line so far, oldest first
+   * @param root number of the sample it descends from
+   * @param evidence what it was last judged by, or null since its last step
+   * @param scores what the verifier said of its line so far, oldest first; negative infinity for
+   *     failed verdicts
    * @param logWeight logarithm of its importance weight since the last resampling
    * @param copy whether an earlier member stands on the same trajectory, so that this one needs
    *     noise of its own
    */
-  record Member(Trajectory at, int lane, List<Double> scores, double logWeight, boolean copy) {
+  record Member(
+      Trajectory at,
+      int root,
+      @Nullable Candidate evidence,
+      List<Double> scores,
+      double logWeight,
+      boolean copy) {
 
-    /** The latest score, or negative infinity if the latest verdict failed. */
+    static Member root(Trajectory at, int root) {
+      return new Member(at, root, null, List.of(), 0, false);
+    }
+
+    /** The latest score, or negative infinity if there is none or the latest verdict failed. */
     double latest() {
       return scores.isEmpty() ? Double.NEGATIVE_INFINITY : scores.get(scores.size() - 1);
     }
 
-    Member scored(double score) {
+    boolean isJudgedComplete() {
+      return evidence != null && evidence.trajectory().isComplete();
+    }
+
+    Member judged(Candidate verdict) {
       List<Double> more = new ArrayList<>(scores);
-      more.add(score);
-      return new Member(at, lane, List.copyOf(more), logWeight, copy);
+      more.add(verdict.rank());
+      return new Member(at, root, verdict, List.copyOf(more), logWeight, copy);
     }
 
     Member weighing(double log) {
-      return new Member(at, lane, scores, log, copy);
+      return new Member(at, root, evidence, scores, log, copy);
     }
 
     Member copied() {
-      return new Member(at, lane, scores, logWeight, true);
+      return new Member(at, root, evidence, scores, logWeight, true);
     }
   }
 
-  /** What makes a method of this family. */
+  /** What makes a method of this family. Stateless but for methods that learn within a search. */
   interface Roles {
     /** Name of the stream from which fresh draws come. */
     String name();
 
-    /** Members at the start, for a size parameter. */
+    /** Proposal: members at the start, for a size parameter. */
     int initial(int size);
 
-    /** Proposal: children of each member at a step with stochastic children. */
-    int children(int size);
+    /**
+     * Proposal: children of each member at a step with stochastic children; not asked at step 0.
+     */
+    default int children(int step, int size) {
+      return 1;
+    }
+
+    /** How many steps are searched; the rest is rolled out. */
+    default int steps(SearchContext context) {
+      return context.horizon();
+    }
 
     /** Scoring: whether members are scored after so many steps; complete ones always are. */
     boolean scores(SearchContext context, int taken);
 
+    /** Scoring: what stands for members of so many steps when they are scored. */
+    default List<Trajectory> show(SearchContext context, List<Trajectory> members) {
+      return members;
+    }
+
+    /** Scoring: the step of what {@link #show} gives, for quotes. */
+    default int shown(SearchContext context, int taken) {
+      return taken;
+    }
+
     /** Selection: the next population. */
     List<Member> select(SearchContext context, int taken, int size, List<Member> members);
 
-    /** Members after the selection that follows so many steps, of so many before: for quotes. */
+    /** Selection: members after so many steps, of so many before it, for quotes. */
     long survivors(SearchContext context, int taken, int size, long members);
+
+    /** Selection: why the others are given up. */
+    default String reason() {
+      return "not selected by " + name();
+    }
+
+    /** Which image is the answer. */
+    default Answer answer() {
+      return Answer.BEST;
+    }
   }
 
-  Candidate search(SearchContext context, int size) {
-    List<Draw> roots = new ArrayList<>();
+  /**
+   * Runs one population from its roots to the verdicts on its ends.
+   *
+   * @param first number of its first sample: root i is {@code stream("sample").child(first + i)}
+   * @param size the size parameter of the roles
+   * @return the last population, complete and judged; empty if all were given up
+   */
+  List<Member> run(SearchContext context, int first, int size) {
+    List<Draw> draws = new ArrayList<>();
     for (int i = 0; i < roles.initial(size); i++) {
-      roots.add(Draw.fresh(context.stream("sample").child(i)));
+      draws.add(Draw.fresh(context.stream("sample").child(first + i)));
     }
     List<Member> members = new ArrayList<>();
-    for (Trajectory root : context.begin(roots)) {
-      members.add(new Member(root, members.size(), List.of(), 0, false));
+    for (Trajectory root : context.begin(draws)) {
+      members.add(Member.root(root, first + members.size()));
     }
-    for (int step = 0; step < context.horizon(); step++) {
+    int steps = roles.steps(context);
+    for (int step = 0; step < steps && !members.isEmpty(); step++) {
       members = propose(context, step, size, members);
       int taken = step + 1;
       if (taken == context.horizon() || roles.scores(context, taken)) {
-        members = score(context, members);
+        members = judge(context, members, roles.show(context, at(members)));
+        members.forEach(member -> note(context, member.evidence()));
       }
-      if (taken < context.horizon()) {
-        List<Member> selected = roles.select(context, taken, size, members);
-        prune(context, members, selected);
-        members = selected;
-        context.retainOnly(members.stream().map(Member::at).distinct().toList());
-      }
+      List<Member> selected = roles.select(context, taken, size, members);
+      giveUp(context, members, selected);
+      members = selected;
+      context.retainOnly(live(members));
     }
-    return context.answer();
+    return finish(context, members);
   }
 
   private List<Member> propose(SearchContext context, int step, int size, List<Member> members) {
     DrawKey key = context.stream(roles.name()).child(step);
     boolean stochastic = context.isStochastic(step);
     // The roots differ, so the first step needs no choice among children.
-    int children = stochastic && step > 0 ? roles.children(size) : 1;
+    int children = stochastic && step > 0 ? roles.children(step, size) : 1;
     List<Expansion> expansions = new ArrayList<>();
     for (int m = 0; m < members.size(); m++) {
       List<Draw> draws = new ArrayList<>();
@@ -125,51 +178,102 @@ final class PopulationLoop {
       // Copies part only where the step is stochastic.
       boolean copy = parent.copy() && !stochastic;
       for (Trajectory child : expanded.get(m)) {
-        result.add(new Member(child, m, parent.scores(), parent.logWeight(), copy));
+        result.add(
+            new Member(child, parent.root(), null, parent.scores(), parent.logWeight(), copy));
       }
     }
     return result;
   }
 
-  private static List<Member> score(SearchContext context, List<Member> members) {
-    List<Candidate> verdicts =
-        context.verify(VerifierRole.SEARCH, members.stream().map(Member::at).toList());
-    List<Member> scored = new ArrayList<>();
+  private static List<Member> judge(
+      SearchContext context, List<Member> members, List<Trajectory> shown) {
+    List<Candidate> verdicts = context.verify(VerifierRole.SEARCH, shown);
+    List<Member> judged = new ArrayList<>();
     for (int i = 0; i < members.size(); i++) {
-      scored.add(members.get(i).scored(verdicts.get(i).rank()));
-      Trajectory at = members.get(i).at();
-      verdicts.get(i).score().ifPresent(s -> context.annotate(at, Map.of("score", s)));
+      judged.add(members.get(i).judged(verdicts.get(i)));
     }
-    return scored;
+    return judged;
   }
 
-  private void prune(SearchContext context, List<Member> before, List<Member> after) {
-    List<Trajectory> kept = after.stream().map(Member::at).toList();
+  private static void note(SearchContext context, @Nullable Candidate evidence) {
+    if (evidence != null) {
+      evidence
+          .score()
+          .ifPresent(score -> context.annotate(evidence.trajectory(), Map.of("score", score)));
+    }
+  }
+
+  private void giveUp(SearchContext context, List<Member> before, List<Member> after) {
+    List<Trajectory> kept = at(after);
     List<Trajectory> lost =
-        before.stream().map(Member::at).filter(at -> !kept.contains(at)).distinct().toList();
+        at(before).stream().filter(at -> !kept.contains(at)).distinct().toList();
     if (!lost.isEmpty()) {
-      context.prune(lost, "not selected by " + roles.name());
+      context.prune(lost, roles.reason());
     }
   }
 
-  /** What the search costs for a size parameter; an upper bound. */
+  private List<Trajectory> live(List<Member> members) {
+    List<Trajectory> live = new ArrayList<>(at(members).stream().distinct().toList());
+    if (roles.answer() == Answer.FINAL) {
+      for (Member member : members) {
+        if (member.evidence() != null) {
+          live.add(member.evidence().trajectory());
+        }
+      }
+    }
+    return live;
+  }
+
+  private static List<Member> finish(SearchContext context, List<Member> members) {
+    List<Member> open = members.stream().filter(member -> !member.isJudgedComplete()).toList();
+    if (open.isEmpty()) {
+      return members;
+    }
+    List<Member> ends = new ArrayList<>(members);
+    ends.removeAll(open);
+    ends.addAll(judge(context, open, context.complete(at(open))));
+    return ends;
+  }
+
+  private static List<Trajectory> at(List<Member> members) {
+    return members.stream().map(Member::at).toList();
+  }
+
+  /** What {@link #run} costs for a size parameter; an upper bound. */
   Cost cost(SearchContext context, int size) {
     Quotes quotes = context.quotes();
     long members = roles.initial(size);
     Cost cost = quotes.begin().times(members);
-    for (int step = 0; step < context.horizon(); step++) {
-      int children = context.isStochastic(step) && step > 0 ? roles.children(size) : 1;
-      cost = cost.plus(quotes.expand(step, children, false).times(members));
+    boolean evaluated = false;
+    boolean complete = false;
+    int steps = roles.steps(context);
+    for (int step = 0; step < steps; step++) {
+      int children = context.isStochastic(step) && step > 0 ? roles.children(step, size) : 1;
+      cost = cost.plus(quotes.expand(step, children, evaluated).times(members));
       members *= children;
       int taken = step + 1;
+      evaluated = false;
+      complete = false;
       if (taken == context.horizon() || roles.scores(context, taken)) {
-        cost = cost.plus(quotes.verify(VerifierRole.SEARCH, taken).times(members));
+        int shown = roles.shown(context, taken);
+        for (int at = taken; at < shown; at++) {
+          cost = cost.plus(quotes.expand(at, 1, false).times(members));
+        }
+        cost = cost.plus(quotes.verify(VerifierRole.SEARCH, shown).times(members));
+        // What is shown of later steps has evaluated the members themselves.
+        evaluated = shown > taken;
+        complete = shown == context.horizon();
       }
-      if (taken < context.horizon()) {
-        members = roles.survivors(context, taken, size, members);
-      }
+      members = roles.survivors(context, taken, size, members);
     }
-    return cost;
+    if (complete) {
+      return cost;
+    }
+    return cost.plus(
+        quotes
+            .complete(steps)
+            .plus(quotes.verify(VerifierRole.SEARCH, context.horizon()))
+            .times(members));
   }
 
   /** Whether a later step can still tell copies apart. */

@@ -21,6 +21,9 @@ import org.espalier.compute.Cost;
  * particle; each step may try a quota of children, leaves as soon as one shows something better
  * than the particle did, and rolls what it did not use over to the next step. If none is better,
  * the best child goes on.
+ *
+ * <p>No {@link PopulationLoop}: how many children a step gets is decided child by child within it,
+ * so there is neither a proposal to make beforehand nor a population to select from.
  */
 final class RolloverSearch implements SearchStrategy {
   private static final StrategyCard CARD =

@@ -1,6 +1,8 @@
 package org.espalier.search.beam;
 
+import org.espalier.api.Capability;
 import org.espalier.api.SearchStrategy;
+import org.espalier.api.StrategyCard;
 import org.espalier.spi.StrategyProvider;
 
 /**
@@ -19,6 +21,14 @@ public final class SvddSearchProvider implements StrategyProvider<SvddSearchConf
 
   @Override
   public SearchStrategy create(SvddSearchConfig config) {
-    return new SvddSearch(config);
+    return new PopulationSearch(
+        StrategyCard.of(
+            id(),
+            "Keeps the best of some children of every particle at every step.",
+            "https://arxiv.org/abs/2408.08252",
+            Capability.STOCHASTIC_STEP,
+            Capability.PREVIEW),
+        config.candidates(),
+        new SvddRoles(config));
   }
 }

@@ -1,6 +1,8 @@
 package org.espalier.search.beam;
 
+import org.espalier.api.Capability;
 import org.espalier.api.SearchStrategy;
+import org.espalier.api.StrategyCard;
 import org.espalier.spi.StrategyProvider;
 
 /** Makes TTS-VAR (<a href="https://arxiv.org/abs/2507.18537">Chen et al. 2025</a>). */
@@ -17,6 +19,14 @@ public final class TtsVarSearchProvider implements StrategyProvider<TtsVarSearch
 
   @Override
   public SearchStrategy create(TtsVarSearchConfig config) {
-    return new TtsVarSearch(config);
+    return new PopulationSearch(
+        StrategyCard.of(
+            id(),
+            "A shrinking population: first chosen for diversity, then by score.",
+            "https://arxiv.org/abs/2507.18537",
+            Capability.STOCHASTIC_STEP,
+            Capability.PREVIEW),
+        config.n(),
+        new TtsVarRoles(config));
   }
 }

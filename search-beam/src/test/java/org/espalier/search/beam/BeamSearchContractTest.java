@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 class BeamSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return BeamSearch.of(BeamSearchConfig.of(2, AutoInt.AUTO, Preview.ROLLOUT));
+    return beam(BeamSearchConfig.of(2, AutoInt.AUTO, Preview.ROLLOUT));
   }
 
   @Override
@@ -59,7 +59,7 @@ class BeamSearchContractTest extends StrategyContract {
     for (Preview preview : Preview.values()) {
       for (long limit : new long[] {1365, 2730}) {
         SearchRun run =
-            SearchTestKit.strategy(BeamSearch.of(BeamSearchConfig.of(3, AutoInt.AUTO, preview)))
+            SearchTestKit.strategy(beam(BeamSearchConfig.of(3, AutoInt.AUTO, preview)))
                 .nfe(limit)
                 .run()
                 .balances();
@@ -67,7 +67,7 @@ class BeamSearchContractTest extends StrategyContract {
         assertThat(run.utilisation()).as(preview + " of " + limit).isGreaterThan(0.75);
       }
     }
-    SearchTestKit.strategy(BeamSearch.of(BeamSearchConfig.of(3, AutoInt.AUTO, Preview.ROLLOUT)))
+    SearchTestKit.strategy(beam(BeamSearchConfig.of(3, AutoInt.AUTO, Preview.ROLLOUT)))
         .nfe(1365)
         .run()
         .hasSpent(1365, 195);
@@ -77,7 +77,7 @@ class BeamSearchContractTest extends StrategyContract {
   void searchesOnlyTheFirstStepsWhenAsked() {
     BeamSearchConfig config =
         new BeamSearchConfig(3, AutoInt.of(5), AutoInt.of(6), Preview.ROLLOUT, 2, 1, Answer.FINAL);
-    SearchTestKit.strategy(BeamSearch.of(config)).run().hasSpent(15 * 63, 90);
+    SearchTestKit.strategy(beam(config)).run().hasSpent(15 * 63, 90);
   }
 
   @Test
@@ -85,7 +85,7 @@ class BeamSearchContractTest extends StrategyContract {
     BeamSearchConfig config =
         new BeamSearchConfig(3, AutoInt.of(5), AutoInt.AUTO, Preview.PARTIAL, 2, 4, Answer.BEST);
     // 15 samples advance 4 scales, then 15 candidates at each of 9 scales.
-    SearchTestKit.strategy(BeamSearch.of(config)).run().hasSpent(15 * 13, 15 * 10);
+    SearchTestKit.strategy(beam(config)).run().hasSpent(15 * 13, 15 * 10);
   }
 
   @Test
@@ -98,6 +98,10 @@ class BeamSearchContractTest extends StrategyContract {
         .hasMessageContaining("number of candidates (0)");
   }
 
+  private static SearchStrategy beam(BeamSearchConfig config) {
+    return new BeamSearchProvider().create(config);
+  }
+
   private static SearchTestKit beam(int width, int candidates) {
     return SearchTestKit.strategy(
         "beam", BeamSearchConfig.of(width, AutoInt.of(candidates), Preview.ROLLOUT));
@@ -107,7 +111,7 @@ class BeamSearchContractTest extends StrategyContract {
   class Partial extends StrategyContract {
     @Override
     protected SearchStrategy strategy() {
-      return BeamSearch.of(BeamSearchConfig.of(3, AutoInt.AUTO, Preview.PARTIAL));
+      return beam(BeamSearchConfig.of(3, AutoInt.AUTO, Preview.PARTIAL));
     }
   }
 
@@ -115,7 +119,7 @@ class BeamSearchContractTest extends StrategyContract {
   class Lookahead extends StrategyContract {
     @Override
     protected SearchStrategy strategy() {
-      return BeamSearch.of(
+      return beam(
           new BeamSearchConfig(
               2, AutoInt.AUTO, AutoInt.AUTO, Preview.LOOKAHEAD, 2, 1, Answer.FINAL));
     }

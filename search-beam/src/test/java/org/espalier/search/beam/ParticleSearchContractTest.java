@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Test;
 class ParticleSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new ParticleSearch(ParticleSearchConfig.defaults());
+    return new ParticleSearchProvider().create(ParticleSearchConfig.defaults());
   }
 
   @Test
@@ -42,9 +42,10 @@ class ParticleSearchContractTest extends StrategyContract {
   void copiesPart() {
     SearchRun run =
         SearchTestKit.strategy(
-                new ParticleSearch(
-                    new ParticleSearchConfig(
-                        AutoInt.of(8), Potential.ADD, 1e6, 3, 1, 1.0, Resampling.SYSTEMATIC)))
+                new ParticleSearchProvider()
+                    .create(
+                        new ParticleSearchConfig(
+                            AutoInt.of(8), Potential.ADD, 1e6, 3, 1, 1.0, Resampling.SYSTEMATIC)))
             .run();
     // With a huge lambda all particles descend from one, and yet their ends differ.
     Set<Double> ends = new HashSet<>();
@@ -69,7 +70,7 @@ class ParticleSearchContractTest extends StrategyContract {
   void drawsInProportion() {
     List<PopulationLoop.Member> members = new ArrayList<>();
     for (int i = 0; i < 3; i++) {
-      members.add(new PopulationLoop.Member(NONE, i, List.of(), 0, false));
+      members.add(PopulationLoop.Member.root(NONE, i));
     }
     double[] weights = {0.5, 0, 0.5};
     for (Resampling resampling : Resampling.values()) {
@@ -77,8 +78,8 @@ class ParticleSearchContractTest extends StrategyContract {
       for (int seed = 0; seed < 200; seed++) {
         for (PopulationLoop.Member member :
             resampling.draw(members, weights, 4, DrawKey.root(seed))) {
-          assertThat(member.lane()).isNotEqualTo(1);
-          first += member.lane() == 0 ? 1 : 0;
+          assertThat(member.root()).isNotEqualTo(1);
+          first += member.root() == 0 ? 1 : 0;
         }
       }
       // 800 draws: ten standard deviations of a fair coin are 141.
@@ -124,9 +125,10 @@ class ParticleSearchContractTest extends StrategyContract {
   class Diff extends StrategyContract {
     @Override
     protected SearchStrategy strategy() {
-      return new ParticleSearch(
-          new ParticleSearchConfig(
-              AutoInt.AUTO, Potential.DIFF, 80.0, 1, 1, 0.5, Resampling.MULTINOMIAL));
+      return new ParticleSearchProvider()
+          .create(
+              new ParticleSearchConfig(
+                  AutoInt.AUTO, Potential.DIFF, 80.0, 1, 1, 0.5, Resampling.MULTINOMIAL));
     }
   }
 }

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 class SvddSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new SvddSearch(new SvddSearchConfig(AutoInt.AUTO, 1, 0.0, 2));
+    return new SvddSearchProvider().create(new SvddSearchConfig(AutoInt.AUTO, 1, 0.0, 2));
   }
 
   @Test
@@ -33,7 +33,7 @@ class SvddSearchContractTest extends StrategyContract {
   class Soft extends StrategyContract {
     @Override
     protected SearchStrategy strategy() {
-      return new SvddSearch(new SvddSearchConfig(AutoInt.AUTO, 2, 0.02, 3));
+      return new SvddSearchProvider().create(new SvddSearchConfig(AutoInt.AUTO, 2, 0.02, 3));
     }
   }
 }

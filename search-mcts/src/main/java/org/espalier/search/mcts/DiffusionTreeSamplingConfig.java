@@ -32,29 +32,12 @@ public record DiffusionTreeSamplingConfig(
   }
 
   public DiffusionTreeSamplingConfig {
-    iterations =
-        iterations == null
-            ? AutoInt.AUTO
-            : iterations.requirePositive("number of iterations", "strategy.iterations");
+    iterations = Checks.iterations(iterations);
     mode = mode == null ? Mode.SEARCH : mode;
     lambda = Checks.inside(1e-6, 1e6, lambda == null ? 10.0 : lambda, "lambda", "lambda");
-    exploration =
-        Checks.inside(
-            0, 100, exploration == null ? 0.05 : exploration, "exploration", "exploration");
-    wideningFactor =
-        Checks.inside(
-            0.1,
-            100,
-            wideningFactor == null ? 2.0 : wideningFactor,
-            "widening factor",
-            "wideningFactor");
-    wideningExponent =
-        Checks.inside(
-            0,
-            1,
-            wideningExponent == null ? 0.4 : wideningExponent,
-            "widening exponent",
-            "wideningExponent");
+    exploration = Checks.exploration(exploration);
+    wideningFactor = Checks.wideningFactor(wideningFactor);
+    wideningExponent = Checks.wideningExponent(wideningExponent);
   }
 
   /** All by default. */

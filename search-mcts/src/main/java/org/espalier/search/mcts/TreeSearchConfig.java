@@ -29,28 +29,11 @@ public record TreeSearchConfig(
     Double priorTemperature,
     Integer commits) {
   public TreeSearchConfig {
-    iterations =
-        iterations == null
-            ? AutoInt.AUTO
-            : iterations.requirePositive("number of iterations", "strategy.iterations");
+    iterations = Checks.iterations(iterations);
     selection = selection == null ? Selection.UCT : selection;
-    exploration =
-        Checks.inside(
-            0, 100, exploration == null ? 0.05 : exploration, "exploration", "exploration");
-    wideningFactor =
-        Checks.inside(
-            0.1,
-            100,
-            wideningFactor == null ? 2.0 : wideningFactor,
-            "widening factor",
-            "wideningFactor");
-    wideningExponent =
-        Checks.inside(
-            0,
-            1,
-            wideningExponent == null ? 0.4 : wideningExponent,
-            "widening exponent",
-            "wideningExponent");
+    exploration = Checks.exploration(exploration);
+    wideningFactor = Checks.wideningFactor(wideningFactor);
+    wideningExponent = Checks.wideningExponent(wideningExponent);
     prior = prior != null && prior;
     priorTemperature =
         Checks.inside(

@@ -2,11 +2,7 @@ package org.espalier.search.beam;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.espalier.api.Candidate;
-import org.espalier.api.Capability;
 import org.espalier.api.SearchContext;
-import org.espalier.api.SearchStrategy;
-import org.espalier.api.StrategyCard;
 
 /**
  * TTS-VAR (<a href="https://arxiv.org/abs/2507.18537">Chen et al. 2025</a>): a population that
@@ -18,40 +14,11 @@ import org.espalier.api.StrategyCard;
  * <p>The paper clusters DINOv2 features; here they are the coarse mean colours of {@link
  * SearchContext#features}, which need no further network and say less about content.
  */
-final class TtsVarSearch implements SearchStrategy, PopulationLoop.Roles {
-  private static final StrategyCard CARD =
-      StrategyCard.of(
-          "tts-var",
-          "A shrinking population: first chosen for diversity, then by score.",
-          "https://arxiv.org/abs/2507.18537",
-          Capability.STOCHASTIC_STEP,
-          Capability.PREVIEW);
+record TtsVarRoles(TtsVarSearchConfig config) implements PopulationLoop.Roles {
   private static final int[] SCHEDULE = {8, 8, 6, 6, 6, 4, 2, 2, 2, 1, 1, 1, 1};
 
   /** Scales before this one shrink the population by clusters, later ones by score. */
   private static final int SCORED_FROM = 6;
-
-  private final TtsVarSearchConfig config;
-  private final PopulationLoop loop = new PopulationLoop(this);
-
-  TtsVarSearch(TtsVarSearchConfig config) {
-    this.config = config;
-  }
-
-  @Override
-  public StrategyCard card() {
-    return CARD;
-  }
-
-  @Override
-  public Candidate search(SearchContext context) {
-    return loop.search(
-        context,
-        config
-            .n()
-            .value()
-            .orElseGet(() -> Sizing.largest(context, size -> loop.cost(context, size))));
-  }
 
   @Override
   public String name() {
@@ -61,11 +28,6 @@ final class TtsVarSearch implements SearchStrategy, PopulationLoop.Roles {
   @Override
   public int initial(int size) {
     return SCHEDULE[0] * size;
-  }
-
-  @Override
-  public int children(int size) {
-    return 1;
   }
 
   /** The published scale that a step of this model stands for. */

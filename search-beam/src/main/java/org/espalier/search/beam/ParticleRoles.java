@@ -1,12 +1,9 @@
 package org.espalier.search.beam;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.espalier.api.Candidate;
-import org.espalier.api.Capability;
 import org.espalier.api.SearchContext;
-import org.espalier.api.SearchStrategy;
-import org.espalier.api.StrategyCard;
 
 /**
  * Feynman-Kac particle steering (<a href="https://arxiv.org/abs/2501.06848">Singhal et al.
@@ -15,36 +12,7 @@ import org.espalier.api.StrategyCard;
  * every few steps what they show is scored, and the population is resampled in proportion to {@code
  * exp(lambda * potential)}.
  */
-final class ParticleSearch implements SearchStrategy, PopulationLoop.Roles {
-  private static final StrategyCard CARD =
-      StrategyCard.of(
-          "particles",
-          "Resamples a population by what its members show.",
-          "https://arxiv.org/abs/2501.06848",
-          Capability.STOCHASTIC_STEP,
-          Capability.PREVIEW);
-  private final ParticleSearchConfig config;
-  private final PopulationLoop loop = new PopulationLoop(this);
-
-  ParticleSearch(ParticleSearchConfig config) {
-    this.config = config;
-  }
-
-  @Override
-  public StrategyCard card() {
-    return CARD;
-  }
-
-  @Override
-  public Candidate search(SearchContext context) {
-    return loop.search(
-        context,
-        config
-            .particles()
-            .value()
-            .orElseGet(() -> Sizing.largest(context, size -> loop.cost(context, size))));
-  }
-
+record ParticleRoles(ParticleSearchConfig config) implements PopulationLoop.Roles {
   @Override
   public String name() {
     return "particles";
@@ -53,11 +21,6 @@ final class ParticleSearch implements SearchStrategy, PopulationLoop.Roles {
   @Override
   public int initial(int size) {
     return size;
-  }
-
-  @Override
-  public int children(int size) {
-    return 1;
   }
 
   @Override
@@ -86,7 +49,7 @@ final class ParticleSearch implements SearchStrategy, PopulationLoop.Roles {
       context.annotate(members.get(i).at(), Map.of("weight", weights[i], "ess", effective));
     }
     if (config.essThreshold() < 1 && effective >= config.essThreshold() * members.size()) {
-      java.util.ArrayList<PopulationLoop.Member> weighed = new java.util.ArrayList<>();
+      List<PopulationLoop.Member> weighed = new ArrayList<>();
       for (int i = 0; i < members.size(); i++) {
         weighed.add(members.get(i).weighing(StrictMath.log(weights[i])));
       }

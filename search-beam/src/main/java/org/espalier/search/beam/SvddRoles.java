@@ -3,12 +3,8 @@ package org.espalier.search.beam;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import org.espalier.api.Candidate;
-import org.espalier.api.Capability;
 import org.espalier.api.DrawKey;
 import org.espalier.api.SearchContext;
-import org.espalier.api.SearchStrategy;
-import org.espalier.api.StrategyCard;
 
 /**
  * Soft value-based decoding (<a href="https://arxiv.org/abs/2408.08252">Li et al. 2024</a>, SVDD):
@@ -16,36 +12,7 @@ import org.espalier.api.StrategyCard;
  * value of a child is the verifier's score of its preview (the posterior mean of a flow model); no
  * value network is learned.
  */
-final class SvddSearch implements SearchStrategy, PopulationLoop.Roles {
-  private static final StrategyCard CARD =
-      StrategyCard.of(
-          "svdd",
-          "Keeps the best of some children of every particle at every step.",
-          "https://arxiv.org/abs/2408.08252",
-          Capability.STOCHASTIC_STEP,
-          Capability.PREVIEW);
-  private final SvddSearchConfig config;
-  private final PopulationLoop loop = new PopulationLoop(this);
-
-  SvddSearch(SvddSearchConfig config) {
-    this.config = config;
-  }
-
-  @Override
-  public StrategyCard card() {
-    return CARD;
-  }
-
-  @Override
-  public Candidate search(SearchContext context) {
-    return loop.search(
-        context,
-        config
-            .candidates()
-            .value()
-            .orElseGet(() -> Sizing.largest(context, size -> loop.cost(context, size))));
-  }
-
+record SvddRoles(SvddSearchConfig config) implements PopulationLoop.Roles {
   @Override
   public String name() {
     return "svdd";
@@ -58,7 +25,7 @@ final class SvddSearch implements SearchStrategy, PopulationLoop.Roles {
   }
 
   @Override
-  public int children(int size) {
+  public int children(int step, int size) {
     return size;
   }
 
@@ -70,7 +37,7 @@ final class SvddSearch implements SearchStrategy, PopulationLoop.Roles {
   @Override
   public List<PopulationLoop.Member> select(
       SearchContext context, int taken, int size, List<PopulationLoop.Member> members) {
-    if (members.size() <= config.particles()) {
+    if (members.size() <= config.particles() || taken == context.horizon()) {
       return members;
     }
     List<PopulationLoop.Member> chosen = new ArrayList<>();

@@ -1,0 +1,111 @@
+package org.espalier.search.beam;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import org.espalier.api.Draw;
+import org.espalier.api.Expansion;
+import org.espalier.api.SearchContext;
+import org.espalier.api.Trajectory;
+
+/**
+ * Beam search over prefixes (<a href="https://arxiv.org/abs/2510.16751">Riise et al. 2025</a>).
+ * After each step every candidate is judged, by default by its complete image, and the best {@code
+ * width} prefixes are kept; each of them then gets {@code candidates} new children. The first
+ * step's candidates are the samples {@code stream("sample").child(i)}, whose roll-outs are
+ * therefore the images that best-of-N would draw.
+ *
+ * <p>With full roll-outs over K steps and w*c candidates the cost is {@code w*c*K*(K+1)/2} network
+ * evaluations by the published convention and {@code w*c*K} images. Steps at which the model is
+ * deterministic are followed without candidates.
+ */
+record BeamRoles(BeamSearchConfig config) implements PopulationLoop.Roles {
+  @Override
+  public String name() {
+    return "beam";
+  }
+
+  @Override
+  public int initial(int size) {
+    return config.width() * size;
+  }
+
+  /** Until the first selection the samples advance alone. */
+  @Override
+  public int children(int step, int size) {
+    return step >= firstJudged() ? size : 1;
+  }
+
+  private int firstJudged() {
+    return config.preview() == Preview.PARTIAL ? config.partialFrom() : 1;
+  }
+
+  /** None after the last step at which children can differ. */
+  @Override
+  public int steps(SearchContext context) {
+    int searched =
+        Math.min(context.horizon(), config.searchedSteps().value().orElse(Integer.MAX_VALUE));
+    while (searched > 1 && !context.isStochastic(searched - 1)) {
+      searched--;
+    }
+    return searched;
+  }
+
+  /** The first judgement is worth its cost anywhere, since the roots differ. */
+  @Override
+  public boolean scores(SearchContext context, int taken) {
+    return taken == firstJudged() || (taken > firstJudged() && context.isStochastic(taken - 1));
+  }
+
+  @Override
+  public List<Trajectory> show(SearchContext context, List<Trajectory> members) {
+    if (config.preview() == Preview.ROLLOUT) {
+      return context.complete(members);
+    }
+    List<Trajectory> shown = members;
+    int until = shown(context, members.get(0).step());
+    while (shown.get(0).step() < until) {
+      List<Expansion> expansions = new ArrayList<>();
+      shown.forEach(at -> expansions.add(new Expansion(at, List.of(Draw.follow()))));
+      shown = context.expand(expansions).stream().map(children -> children.get(0)).toList();
+    }
+    return shown;
+  }
+
+  @Override
+  public int shown(SearchContext context, int taken) {
+    return switch (config.preview()) {
+      case ROLLOUT -> context.horizon();
+      case PARTIAL -> taken;
+      case LOOKAHEAD -> Math.min(context.horizon(), taken + config.lookahead());
+    };
+  }
+
+  @Override
+  public List<PopulationLoop.Member> select(
+      SearchContext context, int taken, int size, List<PopulationLoop.Member> members) {
+    if (!scores(context, taken)) {
+      return members;
+    }
+    // Stable: ties go to the earlier candidate.
+    return members.stream()
+        .sorted(Comparator.comparingDouble(PopulationLoop.Member::latest).reversed())
+        .limit(config.width())
+        .toList();
+  }
+
+  @Override
+  public long survivors(SearchContext context, int taken, int size, long members) {
+    return scores(context, taken) ? Math.min(members, config.width()) : members;
+  }
+
+  @Override
+  public String reason() {
+    return "below top " + config.width();
+  }
+
+  @Override
+  public Answer answer() {
+    return config.answer();
+  }
+}
