@@ -19,8 +19,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Every pixel is that of Pillow, whose results {@code training/pillow_cases.py} stored: up, down and
- * to odd sizes, and CLIP's centre crops.
+ * Every pixel is that of Pillow, whose results {@code training/pillow_cases.py} stored: up, down
+ * and to odd sizes, and CLIP's centre crops.
  */
 class PillowTest {
 
@@ -51,8 +51,7 @@ class PillowTest {
 
     int offset = stored.path("offset").asInt();
     byte[] expected =
-        Arrays.copyOfRange(
-            resource("cases.bin"), offset, offset + stored.path("length").asInt());
+        Arrays.copyOfRange(resource("cases.bin"), offset, offset + stored.path("length").asInt());
     CRC32 crc = new CRC32();
     crc.update(expected);
     assertThat(crc.getValue()).as("the stored result").isEqualTo(stored.path("crc32").asLong());
