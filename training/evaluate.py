@@ -110,8 +110,9 @@ def decode_batches(decoder, z):
 
 
 class VarSampler:
-    grid = [(c, t) for c in (4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 13.0) for t in (0.6, 0.75, 0.85, 0.95, 1.1, 1.25)]  # below 4 is worse
+    grid = [(c, t) for c in (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0) for t in (0.6, 0.75, 0.85, 0.95, 1.1)]  # above 5 is worse
     names = ("cfg", "tau")
+    validation_samples = 16
 
     def __init__(self):
         self.model, self.tokenizer = load("var", nets.InfinityWithText(), ARGS.wait), tokenizer()
@@ -129,6 +130,7 @@ class VarSampler:
 class FluxSampler:
     grid = [(c, s) for c in (1.0, 1.5, 2.0, 3.0, 4.0, 6.0) for s in (1.0, 2.0, 3.5)]
     names = ("true_cfg", "shift")
+    validation_samples = 8
 
     def __init__(self, name):
         self.model, self.ae = load(name, nets.FluxWithText(name), ARGS.wait), autoencoder()
@@ -170,7 +172,7 @@ def generator(part):
     judge = lambda rows, img: torch.cat([check(detect(detector, pixels(i)), {k: v[a:a + 2048] for k, v in rows.items()})
                                          for a, i in zip(range(0, len(img), 2048), img.split(2048))])
     begin, sweep = time.time(), []
-    rows = repeat(val, sized(8, 1))
+    rows = repeat(val, sized(sampler.validation_samples, 1))
     for setting in sampler.grid:
         torch.manual_seed(7)
         sweep.append(dict(zip(sampler.names, setting)) | by_tag(rows["tag"], judge(rows, sampler(rows, *setting))))
