@@ -77,19 +77,20 @@ public final class Images {
    *
    * @param file a PNG file
    * @param side the longest side in pixels that is left as it is
+   * @param lossy whether smaller ones become JPEG too
    */
-  public static String dataUri(Path file, int side) {
+  public static String dataUri(Path file, int side, boolean lossy) {
     try {
       byte[] bytes = Files.readAllBytes(file);
       BufferedImage image = ImageIO.read(new ByteArrayInputStream(bytes));
       if (image == null) {
         throw new IOException("not an image");
       }
-      boolean small = Math.max(image.getWidth(), image.getHeight()) <= side;
+      boolean asItIs = !lossy && Math.max(image.getWidth(), image.getHeight()) <= side;
       return "data:image/"
-          + (small ? "png" : "jpeg")
+          + (asItIs ? "png" : "jpeg")
           + ";base64,"
-          + Base64.getEncoder().encodeToString(small ? bytes : encode(scaled(image, side), "jpeg"));
+          + Base64.getEncoder().encodeToString(asItIs ? bytes : encode(scaled(image, side), "jpeg"));
     } catch (IOException e) {
       throw RunDirectory.resource(file, e);
     }

@@ -234,8 +234,10 @@ public final class LoadedStudy implements AutoCloseable {
                           arm.label(),
                           name,
                           Amount.brief(unit.of(cost))),
-                  "Maybe set levels of this arm from %dx on."
-                      .formatted((long) Math.ceil(unit.of(cost) / oneSample(unit) - 1e-9)));
+                  "Maybe set levels of this arm from %sx on."
+                      .formatted(
+                          Amount.brief(
+                              Math.ceil(10 * unit.of(cost) / oneSample(unit) - 1e-9) / 10)));
             }
           });
     }
@@ -387,6 +389,7 @@ public final class LoadedStudy implements AutoCloseable {
     Map<String, Object> all = new LinkedHashMap<>();
     all.put("schema", SCHEMA);
     all.put("version", Environment.version());
+    all.put("code", code(arm, model));
     all.put("arm", arm.label());
     all.put("strategy", arm.strategy().config());
     all.put("model", fingerprint(model));
@@ -401,6 +404,24 @@ public final class LoadedStudy implements AutoCloseable {
     all.put("seed", seed);
     all.put("budget", budget);
     return Canonical.sha256(all);
+  }
+
+  /** Code of the engine and of every plugin that has a hand in a cell. */
+  private Object code(Study.Arm arm, String model) {
+    return fingerprints.computeIfAbsent(
+        "/code/" + arm.label() + "/" + model,
+        n -> {
+          List<String> codes = new ArrayList<>();
+          codes.add(PluginCode.fingerprint(SearchEngine.class));
+          codes.add(arm.strategy().code());
+          PluginRegistry.Bound<GenerativeModel> searched = study.models().get(model);
+          codes.add(searched == null ? "none" : searched.code());
+          codes.add(arm.search().code());
+          PluginRegistry.Bound<Verifier> screen = study.prior();
+          codes.add(screen == null ? "none" : screen.code());
+          study.evaluators().forEach(bound -> codes.add(bound.code()));
+          return codes;
+        });
   }
 
   private final Map<String, Object> fingerprints = new LinkedHashMap<>();

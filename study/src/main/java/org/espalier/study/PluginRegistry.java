@@ -115,8 +115,9 @@ public final class PluginRegistry {
    *
    * @param strategy ready to search
    * @param config canonical form of its configuration, with its id
+   * @param code fingerprint of the jar or directory it was loaded from
    */
-  public record BoundStrategy(SearchStrategy strategy, Map<String, Object> config) {}
+  public record BoundStrategy(SearchStrategy strategy, Map<String, Object> config, String code) {}
 
   /**
    * A model or verifier whose configuration is bound and validated, not yet loaded.
@@ -124,9 +125,11 @@ public final class PluginRegistry {
    * @param <T> what it loads
    * @param id of its provider
    * @param config canonical form of its configuration, with its id
+   * @param code fingerprint of the jar or directory it was loaded from
    * @param loader loads it
    */
-  public record Bound<T>(String id, Map<String, Object> config, Function<LoadContext, T> loader) {}
+  public record Bound<T>(
+      String id, Map<String, Object> config, String code, Function<LoadContext, T> loader) {}
 
   /**
    * Makes a strategy.
@@ -141,7 +144,9 @@ public final class PluginRegistry {
       StrategyProvider<C> provider, PluginSpec spec) {
     C config = spec.bind(provider.configType());
     return new BoundStrategy(
-        located(spec, () -> provider.create(config)), resolved(spec.id(), config));
+        located(spec, () -> provider.create(config)),
+        resolved(spec.id(), config),
+        PluginCode.fingerprint(provider.getClass()));
   }
 
   /**
@@ -159,6 +164,7 @@ public final class PluginRegistry {
     return new Bound<>(
         spec.id(),
         resolved(spec.id(), config),
+        PluginCode.fingerprint(provider.getClass()),
         context -> located(spec, () -> provider.load(config, context)));
   }
 
@@ -177,6 +183,7 @@ public final class PluginRegistry {
     return new Bound<>(
         spec.id(),
         resolved(spec.id(), config),
+        PluginCode.fingerprint(provider.getClass()),
         context -> located(spec, () -> provider.load(config, context)));
   }
 

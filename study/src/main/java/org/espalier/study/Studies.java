@@ -6,9 +6,11 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.espalier.api.EspalierException;
 import org.espalier.engine.SearchEngine;
@@ -125,6 +127,7 @@ public final class Studies {
       report(content, watcher::note);
       RecordLog.repair(directory.records(), content);
       List<Cell> all = loaded.cells();
+      requireKnown(directory, content.records(), all);
       List<Cell> open = new ArrayList<>();
       for (Cell cell : all) {
         if (!finished(directory, content.records(), cell)) {
@@ -144,6 +147,20 @@ public final class Studies {
       } catch (Exception e) {
         watcher.note("The run's lock could not be released: " + e.getMessage());
       }
+    }
+  }
+
+  /** Records of one file must come from one study: else its tables would mix two. */
+  private static void requireKnown(
+      RunDirectory directory, Map<String, CellRecord> records, List<Cell> cells) {
+    Set<String> keys = new HashSet<>();
+    cells.forEach(cell -> keys.add(cell.key()));
+    long foreign = records.keySet().stream().filter(key -> !keys.contains(key)).count();
+    if (foreign > 0) {
+      throw EspalierException.config(
+          "The run (%s) holds %d records made with other weights, programs, plugin code or another version than are here now."
+              .formatted(directory.root(), foreign),
+          "Maybe restore what changed, or start a new run.");
     }
   }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.espalier.study.CommandLineKit.TOY_STUDY;
 import static org.espalier.study.CommandLineKit.espalier;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -11,6 +12,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -174,6 +177,43 @@ class StudyRunTest {
     CommandLineKit.Ended ended = espalier("resume", out);
     assertThat(ended.code()).isEqualTo(2);
     assertThat(ended.err()).contains("another configuration");
+  }
+
+  @Test
+  void resumeRefusesRecordsOfOtherCode() throws IOException {
+    study(TOY_STUDY);
+    Path out = run("out");
+    Path log = out.resolve("records.jsonl");
+    CellRecord first = RecordLog.read(log).records().values().iterator().next();
+    // What the same study would have written with another build of a plugin.
+    ObjectNode other = (ObjectNode) RecordLog.tree(first);
+    other.put("cell", "0".repeat(64));
+    String line = RecordLog.line(RecordLog.JSON.treeToValue(other, CellRecord.class));
+    Files.writeString(log, line, StandardOpenOption.APPEND);
+    CommandLineKit.Ended ended = espalier("resume", out);
+    assertThat(ended.code()).isEqualTo(2);
+    assertThat(ended.err()).contains("holds 1 records made with other weights");
+  }
+
+  @Test
+  void rebuiltPluginCodeHasAnotherFingerprint() throws IOException {
+    Path jar = directory.resolve("plugin.jar");
+    String first = fingerprint(jar, "one");
+    assertThat(fingerprint(jar, "one")).isEqualTo(first);
+    assertThat(fingerprint(directory.resolve("other.jar"), "two")).isNotEqualTo(first);
+    assertThat(PluginCode.fingerprint(String.class)).isEqualTo("none");
+    assertThat(PluginCode.fingerprint(StudyRunTest.class)).hasSize(64);
+  }
+
+  private static String fingerprint(Path jar, String body) throws IOException {
+    try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(jar))) {
+      for (String name : List.of("META-INF/MANIFEST.MF", "a/Plugin.class")) {
+        zip.putNextEntry(new ZipEntry(name));
+        zip.write((name + body).getBytes(StandardCharsets.UTF_8));
+        zip.closeEntry();
+      }
+    }
+    return PluginCode.read(jar);
   }
 
   @Test

@@ -6,8 +6,10 @@ import java.util.concurrent.Callable;
 import org.espalier.study.RunDirectory;
 import org.espalier.study.report.HtmlReport;
 import org.espalier.study.report.RunData;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** {@code espalier report}. */
@@ -22,6 +24,24 @@ final class ReportCommand implements Callable<Integer> {
   @Parameters(paramLabel = "RUN", description = "The run's directory.")
   Path run;
 
+  @Option(
+      names = {"--out", "-o"},
+      paramLabel = "FILE",
+      description = "Where to write; default: RUN/report/index.html.")
+  @Nullable Path out;
+
+  @Option(
+      names = "--max-bytes",
+      paramLabel = "N",
+      description = "Size of the file; what does not fit of galleries and trees is left out.")
+  @Nullable Long maxBytes;
+
+  @Option(
+      names = "--image-side",
+      paramLabel = "PIXELS",
+      description = "Gallery images become JPEGs of at most this side.")
+  @Nullable Integer imageSide;
+
   @Mixin OutputOptions output = new OutputOptions();
 
   @Inject
@@ -31,9 +51,15 @@ final class ReportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    HtmlReport.Size normal = HtmlReport.Size.DEFAULT;
+    HtmlReport.Size size =
+        new HtmlReport.Size(
+            maxBytes == null ? normal.bytes() : maxBytes,
+            imageSide == null ? normal.side() : imageSide,
+            imageSide != null);
     RunData data = RunData.read(RunDirectory.open(run));
     data.notes().forEach(note -> terminal.err().println("note: " + note));
-    Path report = HtmlReport.write(data);
+    Path report = HtmlReport.write(data, out == null ? data.directory().report() : out, size);
     if (output.json) {
       terminal.out().println(Results.json(data.summary()));
     } else {

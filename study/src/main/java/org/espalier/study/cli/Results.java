@@ -51,7 +51,7 @@ final class Results {
     terminal
         .out()
         .println(
-            "Intervals: 95 %, paired bootstrap over prompts. Seconds: mean wall time a search.");
+            "Intervals: 95 %, paired bootstrap over prompts; \u00b1: half of one. Seconds: wall time a search.");
   }
 
   static String json(Object value) {

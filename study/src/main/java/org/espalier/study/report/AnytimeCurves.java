@@ -7,8 +7,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.apache.commons.math3.random.RandomGenerator;
-import org.apache.commons.math3.random.Well19937c;
 import org.espalier.study.CellRecord;
 import org.jspecify.annotations.Nullable;
 
@@ -82,39 +80,28 @@ public final class AnytimeCurves {
     if (byPrompt.isEmpty() || !(from > 0)) {
       return List.of();
     }
+    int count = to <= from ? 1 : POINTS;
+    double[] spends = new double[count];
+    for (int i = 0; i < count; i++) {
+      spends[i] = from * Math.pow(Math.max(1, to / from), i / (POINTS - 1.0));
+    }
+    double[][] values = new double[byPrompt.size()][count];
+    int at = 0;
+    for (List<Steps> searches : byPrompt.values()) {
+      for (Steps search : searches) {
+        for (int i = 0; i < count; i++) {
+          values[at][i] += search.at(spends[i] * (1 + 1e-12)) / searches.size();
+        }
+      }
+      at++;
+    }
+    List<PairedBootstrap.Interval> bands = PairedBootstrap.means(values, RESAMPLES);
     List<Point> points = new ArrayList<>();
-    for (int i = 0; i < POINTS; i++) {
-      double spend = from * Math.pow(Math.max(1, to / from), i / (POINTS - 1.0));
-      double[] values = new double[byPrompt.size()];
-      int at = 0;
-      for (List<Steps> searches : byPrompt.values()) {
-        values[at++] =
-            searches.stream().mapToDouble(s -> s.at(spend * (1 + 1e-12))).average().orElse(0);
-      }
-      points.add(point(spend, values));
-      if (to <= from) {
-        break;
-      }
+    for (int i = 0; i < count; i++) {
+      PairedBootstrap.Interval band = bands.get(i);
+      points.add(new Point(spends[i], band.mean(), band.low(), band.high()));
     }
     return points;
-  }
-
-  private static Point point(double spend, double[] values) {
-    RandomGenerator random = new Well19937c(20250711);
-    double[] means = new double[RESAMPLES];
-    for (int r = 0; r < RESAMPLES; r++) {
-      double sum = 0;
-      for (int i = 0; i < values.length; i++) {
-        sum += values[random.nextInt(values.length)];
-      }
-      means[r] = sum / values.length;
-    }
-    Arrays.sort(means);
-    return new Point(
-        spend,
-        Arrays.stream(values).average().orElse(0),
-        means[(int) (RESAMPLES * 0.025)],
-        means[(int) (RESAMPLES * 0.975) - 1]);
   }
 
   private static @Nullable Steps steps(CellRecord cell, String axis, boolean metric) {

@@ -10,11 +10,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.study.CellRecord;
 import org.espalier.study.Images;
@@ -29,14 +28,37 @@ public final class HtmlReport {
   private static final String CHART =
       "/META-INF/resources/webjars/chart.js/4.5.1/dist/chart.umd.min.js";
 
-  /** Beyond these the file would get too large to open; the page says what was left out. */
+  /** Beyond these the page would get too long to read; it says what was left out. */
   private static final int MOST_PROMPTS = 64;
 
-  private static final long MOST_IMAGE_CHARS = 24L << 20;
-  private static final long MOST_TREE_CHARS = 24L << 20;
-  private static final int IMAGE_SIDE = 256;
+  private static final int MOST_FAILURES = 500;
 
   private HtmlReport() {}
+
+  /**
+   * How large a report may get.
+   *
+   * @param bytes of the file; galleries and trees that do not fit are left out, and the page says so
+   * @param side longest side of gallery images in pixels; larger ones are scaled down
+   * @param lossy whether small gallery images become JPEG too, which saves most of their bytes
+   */
+  public record Size(long bytes, int side, boolean lossy) {
+    /** What opens well on a desktop and a phone. */
+    public static final Size DEFAULT = new Size(48L << 20, 256, false);
+
+    public Size {
+      if (bytes < 1 << 20) {
+        throw EspalierException.config(
+            "The report's size (" + bytes + " bytes) is too small for its scripts and tables.",
+            "Maybe set --max-bytes 5000000.");
+      }
+      if (side < 16 || side > 4096) {
+        throw EspalierException.config(
+            "The images' side (" + side + ") must lie in [16, 4096] pixels.",
+            "Maybe set --image-side 128.");
+      }
+    }
+  }
 
   /**
    * Writes {@code report/index.html} of a run.
@@ -45,14 +67,39 @@ public final class HtmlReport {
    * @return the file
    */
   public static Path write(RunData data) {
-    Path file = data.directory().report();
-    RunDirectory.write(file, html(data).getBytes(StandardCharsets.UTF_8));
+    return write(data, data.directory().report(), Size.DEFAULT);
+  }
+
+  /**
+   * Writes the report of a run.
+   *
+   * @param data the run
+   * @param file where
+   * @param size how large it may get
+   * @return the file
+   */
+  public static Path write(RunData data, Path file, Size size) {
+    byte[] html = html(data, size).getBytes(StandardCharsets.UTF_8);
+    if (html.length > size.bytes()) {
+      throw EspalierException.config(
+          "The report needs %d bytes without any image; %d are allowed."
+              .formatted(html.length, size.bytes()),
+          "Maybe set --max-bytes " + (html.length + (1 << 20)) + ".");
+    }
+    RunDirectory.write(file, html);
     return file;
   }
 
-  static String html(RunData data) {
+  static String html(RunData data, Size size) {
+    Map<String, Object> content = content(data);
     // "<" is escaped so that no text of a prompt can end the script element.
-    String json = RunJson.compact(content(data)).replace("<", "\\u003c");
+    String bare = page(data, RunJson.compact(content).replace("<", "\\u003c"));
+    // UTF-8 needs at most three bytes a char; only prompts and messages are not ASCII.
+    addCells(data, content, size, size.bytes() - 3L * bare.length() / 2);
+    return page(data, RunJson.compact(content).replace("<", "\\u003c"));
+  }
+
+  private static String page(RunData data, String json) {
     String template = resource("/org/espalier/study/report/report.html");
     Map<String, String> parts = new LinkedHashMap<>();
     parts.put("TITLE", escape(data.run().path("study").asText()));
@@ -116,92 +163,114 @@ public final class HtmlReport {
     }
     map.put("headings", levels);
     map.put("summary", summary);
-    Map<String, Integer> rowOf = new HashMap<>();
+    Map<String, List<CellRecord>> series = new HashMap<>();
+    for (CellRecord record : data.records()) {
+      series.computeIfAbsent(key(record), k -> new ArrayList<>()).add(record);
+    }
     List<Object> curves = new ArrayList<>();
-    for (int i = 0; i < summary.rows().size(); i++) {
-      Summary.Row row = summary.rows().get(i);
-      rowOf.put(key(row.arm(), row.model(), row.level()), i);
+    for (Summary.Row row : summary.rows()) {
       curves.add(
           AnytimeCurves.of(
-              data.records().stream()
-                  .filter(
-                      r ->
-                          r.arm().equals(row.arm())
-                              && r.model().equals(row.model())
-                              && r.level().equals(row.level()))
-                  .toList()));
+              series.getOrDefault(key(row.arm(), row.model(), row.level()), List.of())));
     }
     map.put("curves", curves);
-    addCells(data, rowOf, map);
+    List<Object> failures = new ArrayList<>();
+    int failed = 0;
+    for (CellRecord record : data.records()) {
+      if (!record.isDone() || (record.metric() == null && hasJudge(record))) {
+        failed++;
+        if (failures.size() < MOST_FAILURES) {
+          failures.add(failure(record));
+        }
+      }
+    }
+    map.put("failures", failures);
+    map.put("failed", failed);
+    map.put("total", data.records().size());
     return map;
+  }
+
+  private static String key(CellRecord record) {
+    return key(record.arm(), record.model(), record.level());
   }
 
   private static String key(String arm, String model, String level) {
     return arm + "\n" + model + "\n" + level;
   }
 
-  private static void addCells(RunData data, Map<String, Integer> rowOf, Map<String, Object> map) {
-    Set<String> shown = promptsShown(data);
-    long seed = data.records().stream().mapToLong(CellRecord::seed).min().orElse(0);
-    List<Object> cells = new ArrayList<>();
-    List<Object> failures = new ArrayList<>();
-    Map<String, Map<String, Object>> prompts = new LinkedHashMap<>();
-    List<Object> trees = new ArrayList<>();
-    long imageChars = 0;
-    long treeChars = 0;
-    int left = 0;
-    for (CellRecord record : data.records()) {
-      if (!record.isDone()
-          || (record.evaluation() != null && record.metric() == null && hasJudge(record))) {
-        failures.add(failure(record));
-      }
-      if (!shown.contains(record.prompt().id()) || record.seed() != seed) {
-        left++;
-        continue;
-      }
-      prompts.computeIfAbsent(
-          record.prompt().id(),
-          id -> {
-            Map<String, Object> prompt = new LinkedHashMap<>();
-            prompt.put("id", id);
-            prompt.put("tag", record.prompt().tag());
-            prompt.put("text", record.prompt().text());
-            return prompt;
-          });
-      Map<String, Object> cell = new LinkedHashMap<>();
-      cell.put("prompt", record.prompt().id());
-      cell.put("row", rowOf.get(key(record.arm(), record.model(), record.level())));
-      cell.put("status", record.status());
-      cell.put("stop", record.stop());
-      cell.put("metric", record.metric());
-      cell.put("score", record.score());
-      cell.put("flops", record.axes().totalFlops());
-      cell.put("nfe", record.axes().nfe());
-      cell.put("calls", record.axes().verifierCalls());
-      cell.put("seconds", record.seconds());
-      if (record.images() != null && imageChars < MOST_IMAGE_CHARS) {
-        String image = image(data.directory(), record.images().answer());
-        if (image != null) {
-          imageChars += image.length();
-          cell.put("image", image);
-        }
-      }
-      if (record.tree() != null && treeChars < MOST_TREE_CHARS) {
-        Tree tree = tree(data.directory(), record.tree());
-        if (tree != null) {
-          treeChars += tree.chars();
-          cell.put("tree", trees.size());
-          trees.add(tree.json());
-        }
-      }
-      cells.add(cell);
+  /** Adds galleries and trees, prompt by prompt, as far as they fit into so many bytes. */
+  private static void addCells(
+      RunData data, Map<String, Object> map, Size size, long allowedBytes) {
+    Map<String, Integer> rowOf = new HashMap<>();
+    for (Summary.Row row : data.summary().rows()) {
+      rowOf.put(key(row.arm(), row.model(), row.level()), rowOf.size());
     }
-    map.put("prompts", prompts.values());
+    long seed = data.records().stream().mapToLong(CellRecord::seed).min().orElse(0);
+    Map<String, List<CellRecord>> shown = promptsShown(data, seed);
+    List<Object> prompts = new ArrayList<>();
+    List<Object> trees = new ArrayList<>();
+    // Two thirds for what is looked at first; trees get what the images leave.
+    long imageBytes = 0;
+    long treeBytes = 0;
+    List<Map<String, Object>> cells = new ArrayList<>();
+    List<CellRecord> shownRecords = new ArrayList<>();
+    for (List<CellRecord> records : shown.values()) {
+      List<Map<String, Object>> mine = new ArrayList<>();
+      long bytes = 256;
+      for (CellRecord record : records) {
+        Map<String, Object> cell = cell(record, rowOf);
+        String image =
+            record.images() == null
+                ? null
+                : image(data.directory(), record.images().answer(), size);
+        if (image != null) {
+          cell.put("image", image);
+          bytes += image.length();
+        }
+        bytes += 256;
+        mine.add(cell);
+      }
+      if (imageBytes + bytes > allowedBytes * 2 / 3) {
+        break;
+      }
+      imageBytes += bytes;
+      CellRecord first = records.get(0);
+      Map<String, Object> prompt = new LinkedHashMap<>();
+      prompt.put("id", first.prompt().id());
+      prompt.put("tag", first.prompt().tag());
+      prompt.put("text", first.prompt().text());
+      prompts.add(prompt);
+      cells.addAll(mine);
+      shownRecords.addAll(records);
+    }
+    for (int i = 0; i < shownRecords.size(); i++) {
+      String name = shownRecords.get(i).tree();
+      Tree tree = name == null ? null : tree(data.directory(), name);
+      if (tree != null && imageBytes + treeBytes + tree.bytes() <= allowedBytes) {
+        treeBytes += tree.bytes();
+        cells.get(i).put("tree", trees.size());
+        trees.add(tree.json());
+      }
+    }
+    map.put("prompts", prompts);
     map.put("cells", cells);
     map.put("trees", trees);
-    map.put("failures", failures);
-    map.put("left", left);
-    map.put("total", data.records().size());
+    map.put("left", data.records().size() - cells.size());
+  }
+
+  private static Map<String, Object> cell(CellRecord record, Map<String, Integer> rowOf) {
+    Map<String, Object> cell = new LinkedHashMap<>();
+    cell.put("prompt", record.prompt().id());
+    cell.put("row", rowOf.get(key(record)));
+    cell.put("status", record.status());
+    cell.put("stop", record.stop());
+    cell.put("metric", record.metric());
+    cell.put("score", record.score());
+    cell.put("flops", record.axes().totalFlops());
+    cell.put("nfe", record.axes().nfe());
+    cell.put("calls", record.axes().verifierCalls());
+    cell.put("seconds", record.seconds());
+    return cell;
   }
 
   private static boolean hasJudge(CellRecord record) {
@@ -226,41 +295,44 @@ public final class HtmlReport {
     return map;
   }
 
-  /** Prompts from all tags in turn, at most so many. */
-  private static Set<String> promptsShown(RunData data) {
-    Map<String, List<String>> byTag = new LinkedHashMap<>();
-    Set<String> seen = new LinkedHashSet<>();
+  /** Cells of one seed by prompt, prompts from all tags in turn, at most so many. */
+  private static Map<String, List<CellRecord>> promptsShown(RunData data, long seed) {
+    Map<String, Map<String, List<CellRecord>>> byTag = new LinkedHashMap<>();
     for (CellRecord record : data.records()) {
-      if (seen.add(record.prompt().id())) {
+      if (record.seed() == seed) {
         byTag
-            .computeIfAbsent(record.prompt().tag(), tag -> new ArrayList<>())
-            .add(record.prompt().id());
+            .computeIfAbsent(record.prompt().tag(), tag -> new LinkedHashMap<>())
+            .computeIfAbsent(record.prompt().id(), id -> new ArrayList<>())
+            .add(record);
       }
     }
-    Set<String> shown = new LinkedHashSet<>();
-    for (int round = 0; shown.size() < Math.min(MOST_PROMPTS, seen.size()); round++) {
-      for (List<String> ids : byTag.values()) {
-        if (round < ids.size() && shown.size() < MOST_PROMPTS) {
-          shown.add(ids.get(round));
+    List<Iterator<Map.Entry<String, List<CellRecord>>>> turns = new ArrayList<>();
+    byTag.values().forEach(prompts -> turns.add(prompts.entrySet().iterator()));
+    Map<String, List<CellRecord>> shown = new LinkedHashMap<>();
+    while (shown.size() < MOST_PROMPTS && turns.stream().anyMatch(Iterator::hasNext)) {
+      for (Iterator<Map.Entry<String, List<CellRecord>>> turn : turns) {
+        if (shown.size() < MOST_PROMPTS && turn.hasNext()) {
+          Map.Entry<String, List<CellRecord>> next = turn.next();
+          shown.put(next.getKey(), next.getValue());
         }
       }
     }
     return shown;
   }
 
-  private static @Nullable String image(RunDirectory directory, String name) {
+  private static @Nullable String image(RunDirectory directory, String name, Size size) {
     try {
       Path file = directory.root().resolve(name);
       if (!Files.isRegularFile(file)) {
         return null;
       }
-      return Images.dataUri(file, IMAGE_SIDE);
+      return Images.dataUri(file, size.side(), size.lossy());
     } catch (EspalierException e) {
       return null;
     }
   }
 
-  private record Tree(JsonNode json, long chars) {}
+  private record Tree(JsonNode json, long bytes) {}
 
   private static @Nullable Tree tree(RunDirectory directory, String name) {
     Path file = directory.root().resolve(name);
@@ -268,7 +340,6 @@ public final class HtmlReport {
       return null;
     }
     JsonNode tree = RunDirectory.readJson(file);
-    long chars = tree.path("nodes").size() * 160L;
     try {
       if (tree.path("sheet") instanceof ObjectNode sheet) {
         Path thumbnails = directory.root().resolve(sheet.path("file").asText());
@@ -277,12 +348,11 @@ public final class HtmlReport {
               "data:image/jpeg;base64,"
                   + Base64.getEncoder().encodeToString(Files.readAllBytes(thumbnails));
           sheet.put("uri", uri);
-          chars += uri.length();
         }
       }
     } catch (IOException e) {
       return null;
     }
-    return new Tree(tree, chars);
+    return new Tree(tree, tree.toString().length() + 16L);
   }
 }

@@ -1,5 +1,7 @@
 package org.espalier.study.report;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.apache.commons.math3.random.RandomGenerator;
 import org.apache.commons.math3.random.Well19937c;
@@ -32,23 +34,53 @@ public final class PairedBootstrap {
    * @param byPrompt one value a prompt, not empty; in an order that is the same for paired series
    */
   public static Interval mean(List<Double> byPrompt) {
-    int n = byPrompt.size();
-    double[] values = byPrompt.stream().mapToDouble(Double::doubleValue).toArray();
-    RandomGenerator random = new Well19937c(20250711);
-    double[] means = new double[RESAMPLES];
-    for (int r = 0; r < RESAMPLES; r++) {
-      double sum = 0;
-      for (int i = 0; i < n; i++) {
-        sum += values[random.nextInt(n)];
-      }
-      means[r] = sum / n;
+    double[][] values = new double[byPrompt.size()][];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = new double[] {byPrompt.get(i)};
     }
-    double sum = 0;
-    for (double value : values) {
-      sum += value;
+    return means(values, RESAMPLES).get(0);
+  }
+
+  /**
+   * The intervals of several means over the same prompts. All of them share every resample, so that
+   * prompts are drawn once for all.
+   *
+   * @param byPrompt prompts, none of them missing, by measures
+   * @param resamples how many
+   * @return one interval a measure
+   */
+  static List<Interval> means(double[][] byPrompt, int resamples) {
+    int n = byPrompt.length;
+    int measures = byPrompt[0].length;
+    RandomGenerator random = new Well19937c(20250711);
+    double[][] means = new double[measures][resamples];
+    double[] sums = new double[measures];
+    for (int r = 0; r < resamples; r++) {
+      Arrays.fill(sums, 0);
+      for (int i = 0; i < n; i++) {
+        add(sums, byPrompt[random.nextInt(n)]);
+      }
+      for (int m = 0; m < measures; m++) {
+        means[m][r] = sums[m] / n;
+      }
+    }
+    Arrays.fill(sums, 0);
+    for (double[] values : byPrompt) {
+      add(sums, values);
     }
     Percentile percentile = new Percentile();
-    percentile.setData(means);
-    return new Interval(sum / n, percentile.evaluate(2.5), percentile.evaluate(97.5), n);
+    List<Interval> intervals = new ArrayList<>(measures);
+    for (int m = 0; m < measures; m++) {
+      percentile.setData(means[m]);
+      intervals.add(
+          new Interval(sums[m] / n, percentile.evaluate(2.5), percentile.evaluate(97.5), n));
+    }
+    return intervals;
+  }
+
+  private static void add(double[] sums, double[] values) {
+    for (int m = 0; m < sums.length; m++) {
+      sums[m] += values[m];
+    }
   }
 }

@@ -23,6 +23,7 @@ import org.apache.parquet.schema.LogicalTypeAnnotation;
 import org.apache.parquet.schema.PrimitiveType.PrimitiveTypeName;
 import org.apache.parquet.schema.Types;
 import org.espalier.api.EspalierException;
+import org.espalier.study.Amount;
 import org.espalier.study.CellRecord;
 import org.espalier.study.RunDirectory;
 import org.espalier.study.config.Canonical;
@@ -234,12 +235,12 @@ public final class RunExport {
         row.level(),
         Summary.interval(row.metric(), 3),
         Summary.interval(row.score(), 3),
-        String.format(Locale.ROOT, "%.1f", row.nfe()),
-        String.format(Locale.ROOT, "%.3g", row.flops()),
-        String.format(Locale.ROOT, "%.1f", row.decodes()),
-        String.format(Locale.ROOT, "%.1f", row.verifierCalls()),
-        String.format(Locale.ROOT, "%.3f", row.seconds()),
-        String.format(Locale.ROOT, "%.0f %%", 100 * row.utilisation()));
+        row.spend("nfe", v -> String.format(Locale.ROOT, "%.1f", v)),
+        row.spend("flops", Amount::brief),
+        row.spend("decodes", v -> String.format(Locale.ROOT, "%.1f", v)),
+        row.spend("verifierCalls", v -> String.format(Locale.ROOT, "%.1f", v)),
+        row.spend("seconds", v -> String.format(Locale.ROOT, "%.3f", v)),
+        row.spend("utilisation", v -> String.format(Locale.ROOT, "%.0f %%", 100 * v)));
   }
 
   private String markdown() {
@@ -254,7 +255,7 @@ public final class RunExport {
     if (data.summary().rows().stream().anyMatch(row -> row.gap() != null)) {
       append(text, Summary.GAP, data.summary().gaps());
     }
-    return text.append("\nMean [95 % interval], paired bootstrap over prompts; run ")
+    return text.append("\nMean [95 % interval] or mean \u00b1 half of it, paired bootstrap over prompts; run ")
         .append(data.run().path("configSha256").asText())
         .append(".\n")
         .toString();
@@ -275,7 +276,7 @@ public final class RunExport {
   }
 
   private String latex() {
-    StringBuilder text = new StringBuilder("% Needs booktabs. Mean [95 % interval].\n");
+    StringBuilder text = new StringBuilder("% Needs booktabs. Mean [95 % interval] or mean and half of it.\n");
     text.append("\\begin{tabular}{lll").append("r".repeat(COLUMNS.size() - 3)).append("}\n");
     text.append("\\toprule\n").append(String.join(" & ", COLUMNS)).append(" \\\\\n\\midrule\n");
     for (Summary.Row row : data.summary().rows()) {
@@ -286,7 +287,9 @@ public final class RunExport {
   }
 
   private static String latex(String text) {
-    return text.replace("\\", "\\textbackslash{}").replaceAll("([%&#_$])", "\\\\$1");
+    return text.replace("\\", "\\textbackslash{}")
+        .replaceAll("([%&#_$])", "\\\\$1")
+        .replace("\u00b1", "$\\pm$");
   }
 
   private String json() {

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.DoubleFunction;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
@@ -38,6 +39,17 @@ public record Summary(
     List<Row> rows,
     List<Comparison> comparisons,
     List<String> tags) {
+
+  private static final Map<String, ToDoubleFunction<CellRecord>> SPENDS = new LinkedHashMap<>();
+
+  static {
+    SPENDS.put("nfe", c -> c.axes().nfe());
+    SPENDS.put("flops", c -> c.axes().totalFlops());
+    SPENDS.put("decodes", c -> c.axes().decodes());
+    SPENDS.put("verifierCalls", c -> c.axes().verifierCalls());
+    SPENDS.put("seconds", CellRecord::seconds);
+    SPENDS.put("utilisation", c -> c.utilisation() == null ? 0 : c.utilisation());
+  }
 
   /**
    * One line.
@@ -68,6 +80,8 @@ public record Summary(
    * @param verifierSecondsShare the search verifier's share of the wall time
    * @param gap how far the verifier's score has run ahead of the metric since the arm's smallest
    *     budget; null without an evaluator or a second budget
+   * @param spends the means of nfe, flops, decodes, verifierCalls, seconds and utilisation with
+   *     their intervals; empty if all failed
    */
   public record Row(
       String arm,
@@ -93,7 +107,8 @@ public record Summary(
       double utilisation,
       double verifierFlopsShare,
       double verifierSecondsShare,
-      @Nullable VerifierGap gap) {
+      @Nullable VerifierGap gap,
+      Map<String, PairedBootstrap.Interval> spends) {
     /** The line's name. */
     public String series() {
       return arm + " / " + model;
@@ -102,6 +117,21 @@ public record Summary(
     /** The arm's name, with what kind of reference it is. */
     public String label() {
       return reference == null ? arm : arm + " (" + reference + ")";
+    }
+
+    /**
+     * A mean spend with half the width of its interval.
+     *
+     * @param name one of {@link #spends}
+     * @param form writes a number
+     */
+    public String spend(String name, DoubleFunction<String> form) {
+      PairedBootstrap.Interval interval = spends.get(name);
+      return interval == null
+          ? "-"
+          : form.apply(interval.mean())
+              + " \u00b1"
+              + form.apply((interval.high() - interval.low()) / 2);
     }
 
     /** Mean spend in a budget's unit. */
@@ -237,6 +267,7 @@ public record Summary(
     double engine =
         done.stream().mapToDouble(c -> c.time() == null ? 0 : c.time().engineNanos() * 1e-9).sum();
     CellRecord.Driver driver = cells.get(0).verifier();
+    Map<String, PairedBootstrap.Interval> spends = spends(done);
     return new Row(
         series.arm(),
         series.model(),
@@ -257,20 +288,55 @@ public record Summary(
         interval(done, CellRecord::metric),
         interval(done, CellRecord::score),
         byTag,
-        mean(done, c -> c.axes().nfe()),
-        mean(done, c -> c.axes().rows()),
-        mean(done, c -> c.axes().tokens()),
-        mean(done, c -> c.axes().totalFlops()),
-        mean(done, c -> c.axes().decodes()),
-        mean(done, c -> c.axes().verifierCalls()),
-        mean(done, CellRecord::seconds),
+        mean(spends, "nfe"),
+        done.stream().mapToDouble(c -> c.axes().rows()).average().orElse(0),
+        done.stream().mapToDouble(c -> c.axes().tokens()).average().orElse(0),
+        mean(spends, "flops"),
+        mean(spends, "decodes"),
+        mean(spends, "verifierCalls"),
+        mean(spends, "seconds"),
         share(engine, wall),
-        mean(done, c -> c.utilisation() == null ? 0 : c.utilisation()),
+        mean(spends, "utilisation"),
         share(
             done.stream().mapToDouble(c -> c.axes().verifierFlops()).sum(),
             done.stream().mapToDouble(c -> c.axes().totalFlops()).sum()),
         share(done.stream().mapToDouble(Summary::verifierSeconds).sum(), wall),
-        gap);
+        gap,
+        spends);
+  }
+
+  private static double mean(Map<String, PairedBootstrap.Interval> spends, String name) {
+    PairedBootstrap.Interval interval = spends.get(name);
+    return interval == null ? 0 : interval.mean();
+  }
+
+  private static Map<String, PairedBootstrap.Interval> spends(List<CellRecord> done) {
+    Map<String, List<double[]>> byPrompt = new TreeMap<>();
+    for (CellRecord c : done) {
+      byPrompt
+          .computeIfAbsent(c.prompt().id(), id -> new ArrayList<>())
+          .add(SPENDS.values().stream().mapToDouble(spend -> spend.applyAsDouble(c)).toArray());
+    }
+    Map<String, PairedBootstrap.Interval> result = new LinkedHashMap<>();
+    if (byPrompt.isEmpty()) {
+      return result;
+    }
+    double[][] values = new double[byPrompt.size()][SPENDS.size()];
+    int at = 0;
+    for (List<double[]> seeds : byPrompt.values()) {
+      for (double[] seed : seeds) {
+        for (int i = 0; i < seed.length; i++) {
+          values[at][i] += seed[i] / seeds.size();
+        }
+      }
+      at++;
+    }
+    List<PairedBootstrap.Interval> intervals =
+        PairedBootstrap.means(values, PairedBootstrap.RESAMPLES);
+    for (String name : SPENDS.keySet()) {
+      result.put(name, intervals.get(result.size()));
+    }
+    return result;
   }
 
   private static double share(double part, double whole) {
@@ -289,10 +355,6 @@ public record Summary(
     return cell.verifier() != null && cell.verifier().independence().equals("oracle")
         ? "oracle"
         : null;
-  }
-
-  private static double mean(List<CellRecord> cells, ToDoubleFunction<CellRecord> value) {
-    return cells.stream().mapToDouble(value).average().orElse(0);
   }
 
   private static PairedBootstrap.@Nullable Interval interval(
@@ -542,12 +604,12 @@ public record Summary(
                     verifiers ? Objects.requireNonNullElse(row.verifier(), "-") : null,
                     interval(row.metric(), 3),
                     interval(row.score(), 2),
-                    Amount.brief(round(row.nfe())),
-                    Amount.brief(row.flops()),
-                    Amount.brief(round(row.decodes())),
-                    Amount.brief(round(row.verifierCalls())),
-                    String.format(Locale.ROOT, "%.3f", row.seconds()),
-                    String.format(Locale.ROOT, "%.0f %%", 100 * row.utilisation()),
+                    row.spend("nfe", v -> Amount.brief(round(v))),
+                    row.spend("flops", Amount::brief),
+                    row.spend("decodes", v -> Amount.brief(round(v))),
+                    row.spend("verifierCalls", v -> Amount.brief(round(v))),
+                    row.spend("seconds", v -> String.format(Locale.ROOT, "%.3f", v)),
+                    row.spend("utilisation", v -> String.format(Locale.ROOT, "%.0f %%", 100 * v)),
                     (row.failed() + row.evaluationFailed()) + "/" + row.cells()));
           }
           out.append(align(table)).append('\n');

@@ -54,7 +54,7 @@
     fact(data.total, 'searches' + (data.total < plan.cells ? ' of ' + plan.cells + ' planned' : '')),
     fact(plan.prompts, 'prompts'),
     fact(plan.seeds, plan.seeds === 1 ? 'seed' : 'seeds'),
-    fact(failures.length, 'failures'),
+    fact(data.failed, data.failed === 1 ? 'failure' : 'failures'),
     fact(brief(plan.oneSample) + ' ' + plan.unit, '1x: one verified sample of the cheapest model'),
     fact(String(data.run.configSha256 || '').slice(0, 12), 'configuration, SHA-256'));
   const independence = {
@@ -77,6 +77,14 @@
     if (!i) return el('td', {}, '–');
     return el('td', {}, fixed(i.mean, digits), el('small', {}, '[' + fixed(i.low, digits) + ', ' + fixed(i.high, digits) + ']'));
   }
+  const one = (v) => fixed(v, 1);
+  const percent = (v) => (100 * v).toFixed(v < 0.1 ? 1 : 0) + ' %';
+  // A mean is never shown without what it may be off by.
+  function spend(r, name, form, ...more) {
+    const i = r.spends[name];
+    if (!i) return el('td', {}, '–');
+    return el('td', {}, form(i.mean), el('small', { title: '95 % interval' }, '± ' + form((i.high - i.low) / 2)), ...more);
+  }
   function head(...names) {
     return el('thead', {}, el('tr', {}, names.map((n, i) => el('th', { scope: 'col', class: i < 2 ? 'l' : null }, n))));
   }
@@ -89,9 +97,9 @@
         el('th', { scope: 'row' }, r.arm, r.reference ? el('small', {}, r.reference) : null), el('td', { class: 'l' }, r.model),
         severalVerifiers ? el('td', {}, r.verifier || '–') : null,
         interval(r.metric, 3), interval(r.score, 3),
-        el('td', {}, fixed(r.nfe, 1)), el('td', {}, brief(r.flops)), el('td', {}, fixed(r.decodes, 1)), el('td', {}, fixed(r.verifierCalls, 1)),
-        el('td', {}, fixed(r.seconds, 3), el('small', {}, 'engine ' + (100 * r.engineShare).toFixed(1) + ' %')),
-        el('td', {}, (100 * r.utilisation).toFixed(0) + ' %', el('span', { class: 'bargraph', style: 'width:' + Math.min(100, 100 * r.utilisation) + '%' })),
+        spend(r, 'nfe', one), spend(r, 'flops', brief), spend(r, 'decodes', one), spend(r, 'verifierCalls', one),
+        spend(r, 'seconds', (v) => fixed(v, 3), el('small', {}, 'engine ' + percent(r.engineShare))),
+        spend(r, 'utilisation', percent, el('span', { class: 'bargraph', style: 'width:' + Math.min(100, 100 * r.utilisation) + '%' })),
         el('td', {}, (r.failed + r.evaluationFailed) + '/' + r.cells)));
     }
     $('tables').append(el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Results at ' + level },
@@ -438,10 +446,10 @@
     $('failed').append(el('p', {}, 'None: every search has an answer, and every answer a verdict.'));
   } else {
     const body = el('tbody');
-    for (const f of failures.slice(0, 500)) {
+    for (const f of failures) {
       body.append(el('tr', {}, el('th', { scope: 'row' }, f.arm + ' / ' + f.model), el('td', { class: 'l' }, f.level), el('td', { class: 'l' }, f.prompt), el('td', {}, f.seed), el('td', { class: 'l' }, f.why)));
     }
-    $('failed').append(el('p', {}, failures.length + ' of ' + data.total + ' searches. They are in the denominators of no mean above, and never count as zero.'),
+    $('failed').append(el('p', {}, data.failed + ' of ' + data.total + ' searches' + (data.failed > failures.length ? '; the first ' + failures.length + ' are listed' : '') + '. They are in the denominators of no mean above, and never count as zero.'),
       el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Failures' }, el('table', {}, head('arm', 'level', 'prompt', 'seed', 'why'), body)));
   }
   function cards(title, entries) {
