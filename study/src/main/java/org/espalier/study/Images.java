@@ -90,7 +90,8 @@ public final class Images {
       return "data:image/"
           + (asItIs ? "png" : "jpeg")
           + ";base64,"
-          + Base64.getEncoder().encodeToString(asItIs ? bytes : encode(scaled(image, side), "jpeg"));
+          + Base64.getEncoder()
+              .encodeToString(asItIs ? bytes : encode(scaled(image, side), "jpeg"));
     } catch (IOException e) {
       throw RunDirectory.resource(file, e);
     }

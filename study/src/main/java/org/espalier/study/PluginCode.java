@@ -26,9 +26,9 @@ final class PluginCode {
   private PluginCode() {}
 
   /**
-   * SHA-256 over the names and checksums of all files that were loaded together with a class; {@code
-   * none} where they cannot be told, as for a class made in memory. Metadata of the build, under
-   * {@code META-INF}, is left out, so that building the same sources again changes nothing.
+   * SHA-256 over the names and checksums of all files that were loaded together with a class;
+   * {@code none} where they cannot be told, as for a class made in memory. Metadata of the build,
+   * under {@code META-INF}, is left out, so that building the same sources again changes nothing.
    *
    * @param type a class of the plugin
    */

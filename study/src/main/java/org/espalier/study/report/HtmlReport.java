@@ -38,7 +38,8 @@ public final class HtmlReport {
   /**
    * How large a report may get.
    *
-   * @param bytes of the file; galleries and trees that do not fit are left out, and the page says so
+   * @param bytes of the file; galleries and trees that do not fit are left out, and the page says
+   *     so
    * @param side longest side of gallery images in pixels; larger ones are scaled down
    * @param lossy whether small gallery images become JPEG too, which saves most of their bytes
    */

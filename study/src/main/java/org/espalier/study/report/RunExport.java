@@ -276,7 +276,8 @@ public final class RunExport {
   }
 
   private String latex() {
-    StringBuilder text = new StringBuilder("% Needs booktabs. Mean [95 % interval] or mean and half of it.\n");
+    StringBuilder text =
+        new StringBuilder("% Needs booktabs. Mean [95 % interval] or mean and half of it.\n");
     text.append("\\begin{tabular}{lll").append("r".repeat(COLUMNS.size() - 3)).append("}\n");
     text.append("\\toprule\n").append(String.join(" & ", COLUMNS)).append(" \\\\\n\\midrule\n");
     for (Summary.Row row : data.summary().rows()) {
