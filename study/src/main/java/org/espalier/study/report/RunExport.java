@@ -255,7 +255,8 @@ public final class RunExport {
     if (data.summary().rows().stream().anyMatch(row -> row.gap() != null)) {
       append(text, Summary.GAP, data.summary().gaps());
     }
-    return text.append("\nMean [95 % interval] or mean \u00b1 half of it, paired bootstrap over prompts; run ")
+    return text.append(
+            "\nMean [95 % interval] or mean \u00b1 half of it, paired bootstrap over prompts; run ")
         .append(data.run().path("configSha256").asText())
         .append(".\n")
         .toString();
