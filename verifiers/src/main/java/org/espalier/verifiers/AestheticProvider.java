@@ -71,7 +71,16 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
         List<Path> files = new ArrayList<>(clipSource.files());
         files.addAll(headSource.files());
         return new AestheticVerifier(
-            clip, program, architecture, head, transform, device, WeightSource.sha256(files));
+            clip,
+            program,
+            architecture,
+            head,
+            new PixelVerifier.Parts(
+                transform,
+                null,
+                device,
+                WeightSource.sha256(files),
+                "not stated (LAION's predictor: Apache-2.0; OpenAI's CLIP: MIT)"));
       } catch (RuntimeException e) {
         clip.close();
         throw e;

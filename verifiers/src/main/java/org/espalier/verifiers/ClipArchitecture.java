@@ -1,6 +1,7 @@
 package org.espalier.verifiers;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import org.espalier.torch.ClipTextConfig;
 import org.espalier.torch.Flops;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
@@ -14,23 +15,12 @@ import org.espalier.torch.WeightSpec;
  * @param imageSize side of the input in pixels
  * @param patch side of a patch in pixels
  * @param projection width of the common space
- * @param vocabulary number of tokens
- * @param positions the longest text in tokens
- * @param eos the token at which the text is read off; 2 means the largest id (old configurations)
  */
 record ClipArchitecture(
-    Tower vision,
-    Tower text,
-    int imageSize,
-    int patch,
-    int projection,
-    int vocabulary,
-    int positions,
-    int eos) {
+    Tower vision, ClipTextConfig text, int imageSize, int patch, int projection) {
 
   private static final String MODEL = "CLIP (Hugging Face's CLIPModel)";
   private static final String VISION = "vision_model.encoder.layers.";
-  private static final String TEXT = "text_model.encoder.layers.";
 
   /**
    * Reads the sizes.
@@ -40,25 +30,17 @@ record ClipArchitecture(
    */
   static ClipArchitecture of(JsonNode config, WeightSource source) {
     JsonNode v = config.path("vision_config");
-    JsonNode t = config.path("text_config");
     String patches = "vision_model.embeddings.patch_embedding.weight";
     String places = "vision_model.embeddings.position_embedding.weight";
     int patch = Checkpoint.size(source, patches, 2, MODEL);
     int side = (int) Math.round(Math.sqrt(Checkpoint.size(source, places, 0, MODEL) - 1));
-    String words = "text_model.embeddings.token_embedding.weight";
     return new ClipArchitecture(
         Tower.of(v, source, VISION, 64, 1e-5, "quick_gelu", MODEL),
-        Tower.of(t, source, TEXT, 64, 1e-5, "quick_gelu", MODEL),
+        ClipTextConfig.of(config.path("text_config"), "of " + source.location()),
         ModelJson.positive(v, "image_size", side * patch),
         ModelJson.positive(v, "patch_size", patch),
         ModelJson.positive(
-            config, "projection_dim", Checkpoint.size(source, "text_projection.weight", 0, MODEL)),
-        ModelJson.positive(t, "vocab_size", Checkpoint.size(source, words, 0, MODEL)),
-        ModelJson.positive(
-            t,
-            "max_position_embeddings",
-            Checkpoint.size(source, "text_model.embeddings.position_embedding.weight", 0, MODEL)),
-        t.path("eos_token_id").asInt(2));
+            config, "projection_dim", Checkpoint.size(source, "text_projection.weight", 0, MODEL)));
   }
 
   int imageTokens() {
@@ -87,21 +69,20 @@ record ClipArchitecture(
   }
 
   WeightSpec spec(WeightSource source) {
-    WeightSpec.Builder spec =
-        expectImageSide(source)
-            .key("text_model.embeddings.token_embedding.weight", vocabulary, text.width())
-            .key("text_model.embeddings.position_embedding.weight", positions, text.width())
-            .norm("text_model.final_layer_norm", text.width())
-            .fullPrecision("logit_scale");
-    text.expect(spec, source, TEXT);
-    Checkpoint.dense(spec, source, "text_projection", projection, text.width());
+    WeightSpec.Builder spec = expectImageSide(source).fullPrecision("logit_scale");
+    text.addTo(spec);
+    Checkpoint.dense(spec, source, "text_projection", projection, text.hiddenSize());
     return spec.build();
   }
 
   void attributes(TorchProgram.Builder program) {
     vision.attributes(program, "vision");
-    text.attributes(program, "text");
-    program.attribute("eos", eos);
+    program
+        .attribute("text_layers", text.numHiddenLayers())
+        .attribute("text_heads", text.numAttentionHeads())
+        .attribute("text_eps", text.layerNormEps())
+        .attribute("quick", text.quickGelu())
+        .attribute("eos", text.eosTokenId());
   }
 
   /** Operations of embedding one image. */
@@ -118,7 +99,7 @@ record ClipArchitecture(
    * @param tokens its length
    */
   long textFlops(int tokens) {
-    return text.flops(tokens) + Flops.linear(1, text.width(), projection);
+    return text.flops(tokens) + Flops.linear(1, text.hiddenSize(), projection);
   }
 
   /** Operations of comparing two embeddings. */

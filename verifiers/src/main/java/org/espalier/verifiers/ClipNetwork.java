@@ -3,6 +3,7 @@ package org.espalier.verifiers;
 import ai.djl.Device;
 import java.util.Arrays;
 import java.util.List;
+import org.espalier.torch.ClipTextEncoder;
 import org.espalier.torch.DType;
 import org.espalier.torch.Tokens;
 import org.espalier.torch.TorchProgram;
@@ -32,6 +33,7 @@ final class ClipNetwork implements AutoCloseable {
       ClipArchitecture architecture, WeightSource source, WeightSpec spec, Device device) {
     TorchProgram.Builder builder =
         TorchProgram.builder("Clip")
+            .text(ClipTextEncoder.class, "clip_text.py")
             .text(ClipNetwork.class, "transformer.py")
             .text(ClipNetwork.class, "clip.py")
             .device(device)

@@ -38,17 +38,18 @@ public final class ClipProvider implements VerifierProvider<ClipConfig> {
       ImageTransform transform = transform(directory, architecture.imageSize());
       Device device = TorchEngine.device(context.device());
       TextTokenizer tokenizer =
-          TextTokenizer.open(directory.resolve("tokenizer.json"), architecture.positions());
+          TextTokenizer.open(
+              directory.resolve("tokenizer.json"), architecture.text().maxPositionEmbeddings());
       try {
-        ClipNetwork network = ClipNetwork.load(architecture, source, device);
         return new ClipVerifier(
-            network,
+            ClipNetwork.load(architecture, source, device),
             architecture,
-            transform,
-            tokenizer,
-            device,
-            source.sha256(),
-            json.path("licence").asText("not stated (OpenAI's CLIP: MIT)"));
+            new PixelVerifier.Parts(
+                transform,
+                tokenizer,
+                device,
+                source.sha256(),
+                json.path("licence").asText("not stated (OpenAI's CLIP: MIT)")));
       } catch (RuntimeException e) {
         tokenizer.close();
         throw e;

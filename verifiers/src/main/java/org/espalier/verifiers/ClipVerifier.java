@@ -1,15 +1,12 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.espalier.api.Verdict;
-import org.espalier.spi.RgbImage;
 import org.espalier.spi.VerifierCard;
 import org.espalier.torch.RowExecutor;
-import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.Tokens;
 import org.espalier.torch.TorchTensor;
 
@@ -18,37 +15,23 @@ import org.espalier.torch.TorchTensor;
  * {@code cosine}; {@code logit}, the cosine times the learned temperature; {@code clip-score}, the
  * published 2.5 * max(cosine, 0); {@code truncated}.
  */
-final class ClipVerifier extends NetworkVerifier<float[]> {
+final class ClipVerifier extends PixelVerifier {
   private static final int EMBEDDINGS_HELD = 1024;
 
   private final ClipNetwork network;
   private final ClipArchitecture architecture;
-  private final ImageTransform transform;
-  private final TextTokenizer tokenizer;
-  private final VerifierCard card;
   private final Map<String, float[]> embeddings = recent(EMBEDDINGS_HELD);
 
-  ClipVerifier(
-      ClipNetwork network,
-      ClipArchitecture architecture,
-      ImageTransform transform,
-      TextTokenizer tokenizer,
-      Device device,
-      String weightsSha256,
-      String licence) {
-    super(device);
-    this.network = network;
-    this.architecture = architecture;
-    this.transform = transform;
-    this.tokenizer = tokenizer;
-    this.card =
+  ClipVerifier(ClipNetwork network, ClipArchitecture architecture, Parts parts) {
+    super(
+        parts,
         new VerifierCard(
             "clip",
-            weightsSha256,
+            parts.weightsSha256(),
             network.programSha256(),
-            licence,
-            transform.describe(),
-            OptionalInt.of(architecture.positions()),
+            parts.licence(),
+            parts.transform().describe(),
+            OptionalInt.of(architecture.text().maxPositionEmbeddings()),
             "[-100, 100]: 100 x cosine",
             "clip-score",
             Map.of(
@@ -59,17 +42,9 @@ final class ClipVerifier extends NetworkVerifier<float[]> {
                 "dtype",
                 "float32",
                 "text",
-                "charged with each image; its embedding is held from image to image"));
-  }
-
-  @Override
-  public VerifierCard card() {
-    return card;
-  }
-
-  @Override
-  Tokens tokenize(String prompt) {
-    return tokenizer.encode(prompt);
+                "charged with each image; its embedding is held from image to image")));
+    this.network = network;
+    this.architecture = architecture;
   }
 
   @Override
@@ -80,11 +55,6 @@ final class ClipVerifier extends NetworkVerifier<float[]> {
         architecture.imageFlops()
             + architecture.textFlops(text.length())
             + architecture.compareFlops());
-  }
-
-  @Override
-  float[] prepare(RgbImage image) {
-    return transform.apply(image);
   }
 
   @Override
@@ -122,16 +92,13 @@ final class ClipVerifier extends NetworkVerifier<float[]> {
   @Override
   List<Verdict> judge(List<Row<float[]>> batch) {
     int n = batch.size();
-    int length = batch.get(0).image().length;
-    float[] pixels = new float[n * length];
     float[] texts = new float[n * architecture.projection()];
     for (int i = 0; i < n; i++) {
-      System.arraycopy(batch.get(i).image(), 0, pixels, i * length, length);
       float[] text = embedding(batch.get(i));
       System.arraycopy(text, 0, texts, i * text.length, text.length);
     }
     float[][] scores;
-    try (TorchTensor images = network.embedImages(pixels, n, architecture.imageSize())) {
+    try (TorchTensor images = network.embedImages(pixels(batch), n, architecture.imageSize())) {
       scores = network.compare(images, texts);
     }
     List<Verdict> verdicts = new ArrayList<>();
@@ -153,8 +120,7 @@ final class ClipVerifier extends NetworkVerifier<float[]> {
   }
 
   @Override
-  public void close() {
+  void closeNetwork() {
     network.close();
-    tokenizer.close();
   }
 }

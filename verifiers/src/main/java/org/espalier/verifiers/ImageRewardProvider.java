@@ -71,11 +71,13 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
         return new ImageRewardVerifier(
             ImageRewardNetwork.load(architecture, source, device),
             architecture,
-            transform,
-            tokenizer,
-            device,
-            source.sha256(),
-            json.path("licence").asText("not stated (THUDM's ImageReward: Apache-2.0)"));
+            tokenizer.maxLength(),
+            new PixelVerifier.Parts(
+                transform,
+                tokenizer,
+                device,
+                source.sha256(),
+                json.path("licence").asText("not stated (THUDM's ImageReward: Apache-2.0)")));
       } catch (RuntimeException e) {
         tokenizer.close();
         throw e;
