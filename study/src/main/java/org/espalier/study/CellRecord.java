@@ -30,6 +30,8 @@ import org.jspecify.annotations.Nullable;
  * @param phases the same by phase
  * @param utilisation spent share of the budget in its unit
  * @param score of the answer by the search verifier
+ * @param scoreParts named components of that score, among them {@code truncated}: 1 where the
+ *     verifier did not read the whole prompt; null where it names none
  * @param incumbentScore of the best verified sample, which is the answer unless the strategy
  *     answered with another
  * @param answer number of the answer's node in the tree
@@ -59,6 +61,7 @@ import org.jspecify.annotations.Nullable;
   "phases",
   "utilisation",
   "score",
+  "scoreParts",
   "incumbentScore",
   "answer",
   "incumbent",
@@ -89,6 +92,7 @@ public record CellRecord(
     @Nullable Map<String, Axes> phases,
     @Nullable Double utilisation,
     @Nullable Double score,
+    @Nullable Map<String, Double> scoreParts,
     @Nullable Double incumbentScore,
     @Nullable Long answer,
     @Nullable Long incumbent,

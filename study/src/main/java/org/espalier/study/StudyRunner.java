@@ -19,6 +19,7 @@ import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
+import org.espalier.api.VerifierRole;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
 import org.espalier.compute.Phase;
@@ -27,6 +28,7 @@ import org.espalier.engine.IncumbentPoint;
 import org.espalier.engine.SearchEngine;
 import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.SearchRequest;
+import org.espalier.engine.TreeNode;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
@@ -317,6 +319,7 @@ public final class StudyRunner {
         phases,
         outcome == null ? null : unit.of(outcome.ledger().total()) / cell.budget().limit(),
         outcome == null ? null : outcome.score(),
+        outcome == null ? null : scoreParts(outcome),
         outcome == null ? null : outcome.incumbentScore(),
         outcome == null ? null : (Long) outcome.best(),
         outcome == null ? null : (Long) outcome.incumbent(),
@@ -325,6 +328,17 @@ public final class StudyRunner {
         evaluation,
         curve,
         times);
+  }
+
+  private static @Nullable Map<String, Double> scoreParts(SearchOutcome outcome) {
+    for (TreeNode node : outcome.tree()) {
+      if (node.id() == outcome.best()
+          && node.verdicts().get(VerifierRole.SEARCH) instanceof Verdict.Scored scored
+          && !scored.parts().isEmpty()) {
+        return new TreeMap<>(scored.parts());
+      }
+    }
+    return null;
   }
 
   private static CellRecord.Point point(IncumbentPoint point, @Nullable Double metric) {

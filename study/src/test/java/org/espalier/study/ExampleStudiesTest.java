@@ -69,6 +69,7 @@ class ExampleStudiesTest {
     for (CellRecord record : data.records()) {
       String cell = record.arm() + " / " + record.model() + " / " + record.prompt().id();
       assertThat(record.error()).as(cell).isNull();
+      assertThat(record.scoreParts()).as(cell).containsEntry("truncated", 0.0);
       assertThat(record.metric()).as(cell).isBetween(0.0, 1.0);
       assertThat(record.utilisation()).as(cell).isGreaterThan(0).isLessThanOrEqualTo(1 + 1e-12);
     }

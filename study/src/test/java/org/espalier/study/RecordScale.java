@@ -52,6 +52,7 @@ public final class RecordScale {
                     r.phases(),
                     r.utilisation(),
                     r.score(),
+                    r.scoreParts(),
                     r.incumbentScore(),
                     r.answer(),
                     r.incumbent(),
