@@ -7,8 +7,13 @@ import static org.assertj.core.api.Assertions.within;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.ServiceLoader;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Verdict;
 import org.espalier.spi.Artifact;
@@ -100,6 +105,37 @@ class ClipVerifierTest {
       assertThat(VerifierChecks.scored(verdicts.get(1)).value())
           .isEqualTo(VerifierChecks.scored(verdicts.get(0)).value());
     }
+  }
+
+  @Test
+  void warnsOnceOfPromptsThatAreTooLong() {
+    List<LogRecord> logged = new ArrayList<>();
+    Handler handler =
+        new Handler() {
+          @Override
+          public void publish(LogRecord record) {
+            logged.add(record);
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    Logger logger = Logger.getLogger(NetworkVerifier.class.getName());
+    logger.addHandler(handler);
+    try (Verifier verifier = load()) {
+      for (String last : List.of("w6", "w7", "w6")) {
+        String prompt = "w5 ".repeat(20) + last;
+        verifier.verify(
+            List.of(VerifierChecks.judgement(0, prompt, Artifact.of(Pictures.noise(32, 32, 1)))));
+      }
+    } finally {
+      logger.removeHandler(handler);
+    }
+    assertThat(logged).hasSize(1);
+    assertThat(logged.get(0).getLevel()).isEqualTo(Level.WARNING);
   }
 
   @Test
