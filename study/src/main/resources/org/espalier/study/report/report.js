@@ -29,8 +29,9 @@
     let u = 0;
     while (Math.abs(v) >= 1000 && u < units.length - 1) { v /= 1000; u++; }
     const text = Math.abs(v) >= 100 || (u === 0 && Number.isInteger(v)) ? v.toFixed(0) : v.toPrecision(3);
-    return text + units[u];
+    return units[u] ? text + ' ' + units[u] : text;
   }
+  const flops = (value) => brief(value) + (Math.abs(value) >= 1000 ? 'FLOPs' : ' FLOPs');
   const fixed = (value, digits) => (value === null || value === undefined ? '–' : value.toFixed(digits));
 
   // ---- theme -------------------------------------------------------------------------------
@@ -55,8 +56,8 @@
     fact(plan.prompts, 'prompts'),
     fact(plan.seeds, plan.seeds === 1 ? 'seed' : 'seeds'),
     fact(data.failed, data.failed === 1 ? 'failure' : 'failures'),
-    fact(brief(plan.oneSample) + ' ' + plan.unit, '1x: one verified sample of the cheapest model'),
-    fact(String(data.run.configSha256 || '').slice(0, 12), 'configuration, SHA-256'));
+    fact(plan.unit === 'flops' ? flops(plan.oneSample) : brief(plan.oneSample) + ' ' + plan.unit, '1x: one verified sample of the cheapest model'),
+    fact(String(data.run.configSha256 || '').slice(0, 8), 'configuration, SHA-256'));
   const independence = {
     independent: 'The search verifier and the metric are independent of each other.',
     'same-metric': 'Same metric: the search verifier measures what the evaluator measures, so these gains are not evidence of better images.',
@@ -103,26 +104,41 @@
         el('td', {}, (r.failed + r.evaluationFailed) + '/' + r.cells)));
     }
     $('tables').append(el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Results at ' + level },
-      el('table', {}, el('caption', {}, data.headings[level]),
+      el('table', {}, el('caption', {}, el('span', {}, data.headings[level])),
         head('arm', 'model', ...(severalVerifiers ? ['verifier'] : []), metricName, 'verifier score', 'nfe', 'FLOPs', 'images', 'calls', 'seconds', 'used', 'failed'), body)));
   }
   const comparisons = data.summary.comparisons;
   if (comparisons.length === 0) {
     $('comparisons').append(el('p', { class: 'hint' }, 'There is nothing to compare with.'));
   } else {
-    const body = el('tbody');
+    const wanted = { measure: comparisons[0].measure, level: comparisons[comparisons.length - 1].level };
+    const list = () => {
+      const body = el('tbody');
+      for (const c of comparisons.filter((x) => x.measure === wanted.measure && (!wanted.level || x.level === wanted.level))) {
+        const d = c.difference;
+        const cls = d.low > 0 ? 'up' : d.high < 0 ? 'down' : null;
+        body.append(el('tr', {},
+          el('th', { scope: 'row' }, c.series), el('td', { class: 'l' }, c.baseline), el('td', {}, c.level),
+          el('td', { class: cls }, (d.mean >= 0 ? '+' : '') + fixed(d.mean, 3), el('small', {}, '[' + fixed(d.low, 3) + ', ' + fixed(d.high, 3) + ']')),
+          el('td', {}, c.wins + ' / ' + c.ties + ' / ' + c.losses),
+          el('td', {}, c.adjusted < 0.001 ? '< 0.001' : fixed(c.adjusted, 3)),
+          el('td', {}, c.equalCompute ? 'yes' : 'no')));
+      }
+      $('comparisons').replaceChildren(el('table', {}, head('arm', 'baseline', 'level', 'difference', 'win / tie / loss', 'p, corrected', 'equal compute'), body));
+    };
+    const choose = (key, label, options) => {
+      const names = Object.entries(options);
+      if (names.length < 2) return null;
+      const select = el('select', { onchange: (e) => { wanted[key] = e.target.value; list(); } }, names.map(([value, text]) => el('option', { value, selected: wanted[key] === value }, text)));
+      return el('label', {}, label, select);
+    };
+    const measures = {}, at = {};
     for (const c of comparisons) {
-      const d = c.difference;
-      const cls = d.low > 0 ? 'up' : d.high < 0 ? 'down' : null;
-      body.append(el('tr', {},
-        el('th', { scope: 'row' }, c.series), el('td', { class: 'l' }, c.baseline), el('td', {}, c.level),
-        el('td', {}, c.measure === 'metric' ? metricName : 'verifier score'),
-        el('td', { class: cls }, (d.mean >= 0 ? '+' : '') + fixed(d.mean, 3), el('small', {}, '[' + fixed(d.low, 3) + ', ' + fixed(d.high, 3) + ']')),
-        el('td', {}, c.wins + ' / ' + c.ties + ' / ' + c.losses),
-        el('td', {}, c.adjusted < 0.001 ? '< 0.001' : fixed(c.adjusted, 3)),
-        el('td', {}, c.equalCompute ? 'yes' : 'no')));
+      measures[c.measure] = c.measure === 'metric' ? metricName : 'verifier score';
+      at[c.level] = c.level;
     }
-    $('comparisons').append(el('table', {}, head('arm', 'baseline', 'level', 'measure', 'difference', 'win / tie / loss', 'p, corrected', 'equal compute'), body));
+    $('comparisons').before(el('div', { class: 'controls' }, choose('measure', 'Measure', measures), choose('level', 'Level', { ...at, '': 'all' })));
+    list();
   }
 
   // ---- charts ------------------------------------------------------------------------------
@@ -181,11 +197,16 @@
       interaction: { mode: 'nearest', intersect: false },
       scales: {
         x: { type: 'logarithmic', title: { display: true, text: AXES[state.axis] + ' a search', color: soft },
-          ticks: { color: soft, maxTicksLimit: 6, maxRotation: 0, autoSkipPadding: 18, callback: (v) => brief(v) }, grid: { color: line } },
-        y: { title: { display: true, text: MEASURES[state.measure], color: soft }, ticks: { color: soft, callback: (v) => Number(v.toPrecision(3)) }, grid: { color: line }, ...range },
+          ticks: { color: soft, autoSkip: false, maxRotation: 0, callback: tick }, grid: { color: line } },
+        y: { title: { display: true, text: MEASURES[state.measure], color: soft }, ticks: { color: soft, includeBounds: false, callback: (v) => Number(v.toPrecision(3)) }, grid: { color: line }, ...range },
       },
       plugins: { legend: { display: false }, tooltip: { filter: (item) => !item.dataset.band, callbacks: { label: tooltip } } },
     };
+  }
+  // 1, 2 and 5 of every decade: more would run into one another on a phone.
+  function tick(v) {
+    const lead = v / Math.pow(10, Math.floor(Math.log10(v) + 1e-9));
+    return [1, 2, 5].some((d) => Math.abs(lead - d) < 1e-6) ? brief(v).replace(/\.0+(?= |$)/, '') : '';
   }
   function drawCharts() {
     while (charts.length) charts.pop().destroy();
@@ -276,7 +297,7 @@
         shots.append(el('div', { class: 'shot' },
           cell.image ? el('img', { src: cell.image, alt: r.arm + ' on ' + r.model + ': ' + p.text, loading: 'lazy' }) : el('p', {}, 'no image here'),
           el('b', {}, r.arm + ' / ' + r.model),
-          verdict(cell), el('br'), 'score ' + fixed(cell.score, 3), el('br'), brief(cell.flops) + 'FLOPs, ' + cell.nfe + ' nfe' + (r.level !== level ? ' (' + r.level + ')' : ''),
+          verdict(cell), el('br'), 'score ' + fixed(cell.score, 3), el('br'), flops(cell.flops) + ', ' + cell.nfe + ' nfe' + (r.level !== level ? ' (' + r.level + ')' : ''),
           cell.tree === undefined ? null : el('button', { type: 'button', onclick: () => { showTree(cell.tree); $('tree').scrollIntoView(); } }, 'Tree')));
       }
       host.append(el('div', { class: 'prompt' }, el('h3', {}, '“' + p.text + '”', p.tag ? el('small', {}, p.tag) : null), shots));
@@ -330,6 +351,16 @@
     }
     const path = new Set();
     for (let n = byId.get(tree.incumbent); n; n = n.parent === undefined ? undefined : byId.get(n.parent)) path.add(n.id);
+    // A run of steps at which nothing was decided becomes one edge.
+    for (const n of [...byId.values()]) {
+      const only = n.children.length === 1 ? n.children[0] : null;
+      const parent = n.parent === undefined ? undefined : byId.get(n.parent);
+      if (!only || !parent || score(n) !== undefined || n.thumbnail !== undefined || n.pruned || n.id === tree.incumbent) continue;
+      parent.children[parent.children.indexOf(n)] = only;
+      only.parent = n.parent;
+      only.skipped = [...(n.skipped || []), n, ...(only.skipped || [])];
+      byId.delete(n.id);
+    }
     // Columns are generations, since a roll-out jumps over steps; rows are leaves from top to bottom.
     let next = 0;
     let deepest = 0;
@@ -356,6 +387,11 @@
         const q = at(byId.get(n.parent));
         const x1 = q.x + THUMB, y1 = q.y + THUMB / 2, y2 = p.y + THUMB / 2, mid = (x1 + p.x) / 2 + 12;
         edges.append(svg('path', { class: 'edge' + (path.has(n.id) ? ' path' : ''), d: `M${x1} ${y1}C${mid} ${y1} ${mid} ${y2} ${p.x} ${y2}` }));
+      }
+      if (n.skipped) {
+        const t = svg('text', { x: p.x - 6, y: p.y + THUMB / 2 - 6, 'text-anchor': 'end', class: 'soft' });
+        t.textContent = '+' + n.skipped.length;
+        edges.append(t);
       }
       const s = score(n);
       const label = 'Node ' + n.id + ', ' + n.verb + ', step ' + n.step + (s === undefined ? '' : ', score ' + fixed(s, 3)) + (n.pruned ? ', given up: ' + n.pruned : '') + (n.id === tree.incumbent ? ', incumbent' : '');
@@ -385,7 +421,7 @@
       apply();
     }
     const r = rows[cell.row];
-    $('tree-summary').textContent = tree.nodes.length + ' nodes, ' + tree.nodes.filter((n) => n.pruned).length + ' given up; ' + brief(cell.flops) + 'FLOPs, ' + cell.nfe + ' nfe, ' + cell.calls + ' verifier calls; ended: ' + cell.stop + '; ' + r.arm + ' / ' + r.model + ' at ' + r.level + '.';
+    $('tree-summary').textContent = tree.nodes.length + ' nodes, ' + tree.nodes.filter((n) => n.pruned).length + ' given up; ' + flops(cell.flops) + ', ' + cell.nfe + ' nfe, ' + cell.calls + ' verifier calls; ended: ' + cell.stop + '; ' + r.arm + ' / ' + r.model + ' at ' + r.level + '.';
     $('node').replaceChildren(el('p', { class: 'hint' }, 'Choose a node to see its score, cost and fate.'));
   }
   function thumbnail(tree, n, x, y, size) {
@@ -401,6 +437,10 @@
     const add = (name, value) => { if (value !== undefined) list.append(el('dt', {}, name), el('dd', {}, String(value))); };
     add('node', n.id); add('parent', n.parent); add('made by', n.verb); add('step', n.step);
     add('nfe', n.nfe); add('FLOPs', brief(n.flops));
+    if (n.skipped) {
+      const sum = (key) => n.skipped.reduce((total, m) => total + (m[key] || 0), 0);
+      add('steps before', n.skipped.length + ', ' + sum('nfe') + ' nfe, ' + flops(sum('flops')));
+    }
     if (n.search !== undefined) add('score', fixed(n.search, 4));
     if (n.prior !== undefined) add('prior', fixed(n.prior, 4));
     for (const [k, v] of Object.entries(n.searchParts || {})) add(k, fixed(v, 4));
@@ -450,7 +490,7 @@
       body.append(el('tr', {}, el('th', { scope: 'row' }, f.arm + ' / ' + f.model), el('td', { class: 'l' }, f.level), el('td', { class: 'l' }, f.prompt), el('td', {}, f.seed), el('td', { class: 'l' }, f.why)));
     }
     $('failed').append(el('p', {}, data.failed + ' of ' + data.total + ' searches' + (data.failed > failures.length ? '; the first ' + failures.length + ' are listed' : '') + '. They are in the denominators of no mean above, and never count as zero.'),
-      el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Failures' }, el('table', {}, head('arm', 'level', 'prompt', 'seed', 'why'), body)));
+      el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Failures' }, el('table', { class: 'text' }, head('arm', 'level', 'prompt', 'seed', 'why'), body)));
   }
   function cards(title, entries) {
     const body = el('tbody');
@@ -458,7 +498,7 @@
       body.append(el('tr', {}, el('th', { scope: 'row' }, name), el('td', { class: 'l' }, card.id), el('td', { class: 'l' }, (card.weightsSha256 || '–').slice(0, 16)), el('td', { class: 'l' }, (card.programSha256 || '–').slice(0, 16)), el('td', { class: 'l' }, card.licence || '–'),
         el('td', { class: 'l' }, card.metric || (card.width ? card.width + ' × ' + card.height + ' px, ' + card.horizon + ' steps' : '–'))));
     }
-    return el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': title }, el('table', {}, el('caption', {}, title), head('name', 'id', 'weights', 'program', 'licence', 'what'), body));
+    return el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': title }, el('table', { class: 'text' }, el('caption', {}, el('span', {}, title)), head('name', 'id', 'weights', 'program', 'licence', 'what'), body));
   }
   const verifiers = Object.entries(plan.verifiers).flatMap(([role, v]) => (Array.isArray(v) ? v.map((c) => [role, c]) : [[role, v]]));
   $('cards').append(cards('Models', Object.entries(plan.models)), cards('Verifiers', verifiers));
@@ -466,7 +506,7 @@
   for (const arm of plan.arms) {
     arms.append(el('tr', {}, el('th', { scope: 'row' }, arm.name), el('td', { class: 'l' }, arm.summary), el('td', { class: 'l' }, el('a', { href: arm.paper, rel: 'noreferrer' }, arm.paper))));
   }
-  $('cards').append(el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Strategies' }, el('table', {}, el('caption', {}, 'Strategies'), head('arm', 'method', 'paper'), arms)));
+  $('cards').append(el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Strategies' }, el('table', { class: 'text' }, el('caption', {}, el('span', {}, 'Strategies')), head('arm', 'method', 'paper'), arms)));
   $('resolved').textContent = JSON.stringify(data.resolved, null, 2);
   $('environment').textContent = JSON.stringify({ started: data.run.started, overrides: data.run.overrides, ...data.environment }, null, 2);
 
@@ -475,7 +515,8 @@
   if (data.trees.length) {
     // The most eventful search first.
     let best = 0;
-    data.trees.forEach((t, i) => { const n = t.nodes.length; if (n > data.trees[best].nodes.length && n <= 400) best = i; });
+    const events = (t) => (t.nodes.length > 400 ? 0 : t.nodes.filter((n) => n.pruned || n.thumbnail !== undefined).length);
+    data.trees.forEach((t, i) => { if (events(t) > events(data.trees[best])) best = i; });
     showTree(best);
   } else {
     $('tree-summary').textContent = 'There is no tree.';
