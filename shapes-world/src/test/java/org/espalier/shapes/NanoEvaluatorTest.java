@@ -192,6 +192,6 @@ class NanoEvaluatorTest {
         total += Files.size(file);
       }
     }
-    assertThat(total).isLessThan(60L << 20);
+    assertThat(total).isLessThan(64L << 20);
   }
 }

@@ -134,7 +134,9 @@ class InfinityNanoTest {
       code.close();
       past.forEach(TorchTensor::close);
       System.out.printf("nano: largest errors: logits %.2e, code %.2e%n", largest, codeError);
-      assertThat(largest).isLessThan(TOLERANCE);
+      // guidance multiplies the rounding errors of its two rows by cfg and by cfg - 1
+      double cfg = Double.parseDouble(golden.metadata().get("cfg"));
+      assertThat(largest).isLessThan(TOLERANCE * (2 * cfg - 1));
       assertThat(codeError).isLessThan(1e-5);
       for (int i = 0; i < pixels.length; i++) {
         // the training code rounds, the reference and this project cut off
