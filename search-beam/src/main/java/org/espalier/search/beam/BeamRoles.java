@@ -3,6 +3,7 @@ package org.espalier.search.beam;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import org.espalier.api.Draw;
 import org.espalier.api.Expansion;
 import org.espalier.api.SearchContext;
@@ -19,7 +20,11 @@ import org.espalier.api.Trajectory;
  * evaluations by the published convention and {@code w*c*K} images. Steps at which the model is
  * deterministic are followed without candidates.
  */
-record BeamRoles(BeamSearchConfig config) implements PopulationLoop.Roles {
+record BeamRoles(BeamSearchConfig config, int mostSteps) implements PopulationLoop.Roles {
+  BeamRoles(BeamSearchConfig config) {
+    this(config, config.searchedSteps().value().orElse(Integer.MAX_VALUE));
+  }
+
   @Override
   public String name() {
     return "beam";
@@ -43,12 +48,19 @@ record BeamRoles(BeamSearchConfig config) implements PopulationLoop.Roles {
   /** None after the last step at which children can differ. */
   @Override
   public int steps(SearchContext context) {
-    int searched =
-        Math.min(context.horizon(), config.searchedSteps().value().orElse(Integer.MAX_VALUE));
+    int searched = Math.min(context.horizon(), mostSteps);
     while (searched > 1 && !context.isStochastic(searched - 1)) {
       searched--;
     }
     return searched;
+  }
+
+  @Override
+  public Optional<PopulationLoop.Roles> shorter(SearchContext context) {
+    int fewer = steps(context) - 1;
+    return config.searchedSteps().isAuto() && fewer >= firstJudged()
+        ? Optional.of(new BeamRoles(config, fewer))
+        : Optional.empty();
   }
 
   /** The first judgement is worth its cost anywhere, since the roots differ. */

@@ -7,9 +7,10 @@ import org.espalier.api.AutoInt;
  *
  * @param width prefixes kept after each step, positive; default 3
  * @param candidates children a prefix, positive, or {@code auto} (default): as many as the budget
- *     affords for the whole search
+ *     affords for the whole search, at least 2; what is left over draws further independent samples
  * @param searchedSteps steps at which prefixes are selected, counted from the first; all by default
- *     ({@code auto}); after them the population is followed to its end
+ *     ({@code auto}), but fewer where candidates are automatic and the budget does not hold 2 at
+ *     every step; after them the population is followed to its end
  * @param preview how prefixes are judged; default {@code rollout}
  * @param lookahead steps rolled out with {@code preview: lookahead}, positive; default 2
  * @param partialFrom with {@code preview: partial}, the first number of steps taken at which

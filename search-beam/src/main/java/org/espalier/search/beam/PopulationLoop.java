@@ -3,6 +3,7 @@ package org.espalier.search.beam;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.espalier.api.Candidate;
 import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
@@ -80,6 +81,11 @@ final class PopulationLoop {
     /** Name of the stream from which fresh draws come. */
     String name();
 
+    /** Proposal: the least automatic size at which there is something to select from. */
+    default int least() {
+      return 2;
+    }
+
     /** Proposal: members at the start, for a size parameter. */
     int initial(int size);
 
@@ -93,6 +99,13 @@ final class PopulationLoop {
     /** How many steps are searched; the rest is rolled out. */
     default int steps(SearchContext context) {
       return context.horizon();
+    }
+
+    /**
+     * The same method with fewer searched steps, if that is of use, for budgets too small for it.
+     */
+    default Optional<Roles> shorter(SearchContext context) {
+      return Optional.empty();
     }
 
     /** Scoring: whether members are scored after so many steps; complete ones always are. */

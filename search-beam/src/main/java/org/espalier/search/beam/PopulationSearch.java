@@ -3,6 +3,7 @@ package org.espalier.search.beam;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import org.espalier.api.AutoInt;
 import org.espalier.api.Candidate;
 import org.espalier.api.SearchContext;
@@ -10,20 +11,34 @@ import org.espalier.api.SearchStrategy;
 import org.espalier.api.StrategyCard;
 
 /**
- * A method that runs one population.
+ * A method that runs one population. Its automatic size is the largest whose whole search the
+ * budget affords. If the budget does not hold the least, fewer steps are searched where the method
+ * allows it; what is left then, or after the search, draws further independent samples, as
+ * best-of-N would.
  *
  * @param card what it is and needs
- * @param size its size parameter; automatically the largest whose whole search the budget affords
+ * @param size its size parameter
  * @param roles what makes the method
  */
 record PopulationSearch(StrategyCard card, AutoInt size, PopulationLoop.Roles roles)
     implements SearchStrategy {
   @Override
   public Candidate search(SearchContext context) {
-    PopulationLoop loop = new PopulationLoop(roles);
-    int given =
-        size.value().orElseGet(() -> Sizing.largest(context, some -> loop.cost(context, some)));
-    List<PopulationLoop.Member> last = loop.run(context, 0, given);
+    List<PopulationLoop.Member> last = List.of();
+    if (!size.isAuto()) {
+      last = new PopulationLoop(roles).run(context, 0, size.value().orElseThrow());
+    } else {
+      int begun = 0;
+      Optional<PopulationLoop> loop = affordable(context);
+      if (loop.isPresent()) {
+        int given = Sizing.largest(context, some -> loop.get().cost(context, some));
+        last = loop.get().run(context, 0, given);
+        begun = roles.initial(given);
+      }
+      if (last.isEmpty() || roles.answer() == Answer.BEST) {
+        Sizing.spendRest(context, begun);
+      }
+    }
     if (roles.answer() == Answer.BEST) {
       return context.answer();
     }
@@ -33,5 +48,17 @@ record PopulationSearch(StrategyCard card, AutoInt size, PopulationLoop.Roles ro
         .filter(evidence -> evidence.score().isPresent())
         .max(Comparator.comparingDouble(Candidate::rank))
         .orElseGet(context::answer);
+  }
+
+  private Optional<PopulationLoop> affordable(SearchContext context) {
+    Optional<PopulationLoop.Roles> fitting = Optional.of(roles);
+    while (fitting.isPresent()) {
+      PopulationLoop loop = new PopulationLoop(fitting.get());
+      if (context.budget().affords(loop.cost(context, roles.least()))) {
+        return Optional.of(loop);
+      }
+      fitting = fitting.get().shorter(context);
+    }
+    return Optional.empty();
   }
 }

@@ -88,6 +88,9 @@ final class RolloverSearch implements SearchStrategy {
       // The last step was followed, so the end has not been judged.
       context.verify(VerifierRole.SEARCH, context.complete(List.of(particle.trajectory())));
     }
+    if (config.quota().isAuto()) {
+      Sizing.spendRest(context, config.initial());
+    }
     return context.answer();
   }
 

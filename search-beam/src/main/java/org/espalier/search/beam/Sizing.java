@@ -1,12 +1,19 @@
 package org.espalier.search.beam;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.IntFunction;
+import org.espalier.api.Draw;
 import org.espalier.api.SearchContext;
+import org.espalier.api.VerifierRole;
 import org.espalier.compute.Cost;
 
-/** Sizes automatic parameters from quotes. */
+/** Sizes automatic parameters from quotes, and spends what they leave. */
 final class Sizing {
   private static final int MOST = 1 << 20;
+
+  /** Samples started together; more would only hold more memory. */
+  private static final int CHUNK = 8;
 
   private Sizing() {}
 
@@ -22,5 +29,29 @@ final class Sizing {
       }
     }
     return affordable;
+  }
+
+  /**
+   * Draws independent samples while the budget holds another, as best-of-N would.
+   *
+   * @param begun how many samples of the stream {@code sample} the search has begun already
+   */
+  static void spendRest(SearchContext context, int begun) {
+    int next = begun;
+    while (true) {
+      int count = CHUNK;
+      while (count > 0 && !context.budget().affords(context.quotes().sample().times(count))) {
+        count--;
+      }
+      if (count == 0) {
+        return;
+      }
+      List<Draw> draws = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        draws.add(Draw.fresh(context.stream("sample").child(next++)));
+      }
+      context.verify(VerifierRole.SEARCH, context.complete(context.begin(draws)));
+      context.retainOnly(List.of());
+    }
   }
 }

@@ -26,6 +26,11 @@ record TtsVarRoles(TtsVarSearchConfig config) implements PopulationLoop.Roles {
   }
 
   @Override
+  public int least() {
+    return 1;
+  }
+
+  @Override
   public int initial(int size) {
     return SCHEDULE[0] * size;
   }
