@@ -21,13 +21,13 @@ class ExampleStudiesTest {
   @Test
   void autoregressiveAgainstDiffusion() {
     List<Object> args = new ArrayList<>(List.of("--limit", 4));
-    // Two steps an image and two images a search instead of 30 steps and up to 60 images.
+    // Two steps an image and at most three images a search instead of 30 and up to 60.
     for (String model : List.of("flow", "flow-sde", "flow-large", "flow-large-sde")) {
       String kind = model.endsWith("sde") ? "sde" : "ode";
       args.add("--set");
       args.add("models.%s.sampler={kind: %s, steps: 2}".formatted(model, kind));
     }
-    args.addAll(List.of("--set", "budgets.levels=[2x]", "--set", "arms[0].levels=[2x]"));
+    args.addAll(List.of("--set", "budgets.levels=[3x]", "--set", "arms[0].levels=[3x]"));
     Summary summary = run("ar-vs-diffusion.yaml", args);
     assertThat(summary.rows())
         .extracting(row -> row.arm() + " " + row.model())
