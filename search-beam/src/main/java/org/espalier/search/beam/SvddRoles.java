@@ -26,18 +26,20 @@ record SvddRoles(SvddSearchConfig config) implements PopulationLoop.Roles {
 
   @Override
   public int children(int step, int size) {
-    return size;
+    return step >= config.from() ? size : 1;
   }
 
   @Override
   public boolean scores(SearchContext context, int taken) {
-    return taken == 1 || (taken >= config.from() && context.isStochastic(taken - 1));
+    return taken == config.from() || (taken > config.from() && context.isStochastic(taken - 1));
   }
 
   @Override
   public List<PopulationLoop.Member> select(
       SearchContext context, int taken, int size, List<PopulationLoop.Member> members) {
-    if (members.size() <= config.particles() || taken == context.horizon()) {
+    if (!scores(context, taken)
+        || members.size() <= config.particles()
+        || taken == context.horizon()) {
       return members;
     }
     List<PopulationLoop.Member> chosen = new ArrayList<>();
@@ -51,8 +53,7 @@ record SvddRoles(SvddSearchConfig config) implements PopulationLoop.Roles {
   }
 
   private PopulationLoop.Member choose(List<PopulationLoop.Member> family, DrawKey key) {
-    boolean scored = family.get(0).scores().size() > 0;
-    if (scored && config.temperature() > 0) {
+    if (config.temperature() > 0) {
       double[] weights =
           Resampling.normalise(
               family.stream().mapToDouble(m -> m.latest() / config.temperature()).toArray());
@@ -60,7 +61,7 @@ record SvddRoles(SvddSearchConfig config) implements PopulationLoop.Roles {
         return Resampling.MULTINOMIAL.draw(family, weights, 1, key).get(0);
       }
     }
-    // The first of the best; unscored families keep their first.
+    // The first of the best.
     return family.stream()
         .max(
             Comparator.comparingDouble(PopulationLoop.Member::latest)
@@ -70,6 +71,6 @@ record SvddRoles(SvddSearchConfig config) implements PopulationLoop.Roles {
 
   @Override
   public long survivors(SearchContext context, int taken, int size, long members) {
-    return Math.min(members, config.particles());
+    return scores(context, taken) ? Math.min(members, config.particles()) : members;
   }
 }

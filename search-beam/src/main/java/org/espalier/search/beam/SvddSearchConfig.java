@@ -10,8 +10,8 @@ import org.espalier.api.AutoInt;
  * @param particles lines that are followed side by side, positive; default 1
  * @param temperature of the choice among the children: 0 (default) takes the best, larger values
  *     draw in proportion to {@code exp(score / temperature)}; in [0, 1000]
- * @param from first number of steps taken after which children are chosen, positive; default 2:
- *     after the first step the roots still differ
+ * @param from first number of steps taken after which children are chosen, positive; until then
+ *     {@code particles * candidates} samples advance unjudged. Default 1
  */
 public record SvddSearchConfig(
     AutoInt candidates, Integer particles, Double temperature, Integer from) {
@@ -24,6 +24,6 @@ public record SvddSearchConfig(
         Checks.atLeast(1, particles == null ? 1 : particles, "number of particles", "particles");
     temperature =
         Checks.inside(0, 1000, temperature == null ? 0 : temperature, "temperature", "temperature");
-    from = Checks.atLeast(2, from == null ? 2 : from, "first step of choice", "from");
+    from = Checks.atLeast(1, from == null ? 1 : from, "first step of choice", "from");
   }
 }
