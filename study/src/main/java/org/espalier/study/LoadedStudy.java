@@ -314,6 +314,17 @@ public final class LoadedStudy implements AutoCloseable {
     return sampleCost(searchVerifier(), model, prompt);
   }
 
+  /**
+   * The cost of one sample, judged by an arm's search verifier.
+   *
+   * @param arm of the study
+   * @param model its name in the study
+   * @param prompt what of
+   */
+  public Cost sampleCost(Study.Arm arm, String model, Prompt prompt) {
+    return sampleCost(searchVerifier(arm), model, prompt);
+  }
+
   private Cost sampleCost(Verifier search, String model, Prompt prompt) {
     Cost cost =
         sampleCosts.getOrDefault(search, Map.of()).getOrDefault(model, Map.of()).get(prompt.id());

@@ -1,10 +1,15 @@
 package org.espalier.study;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.espalier.api.Candidate;
 import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
@@ -28,9 +33,17 @@ import org.espalier.engine.SearchRequest;
  * @param lines per arm, model and level
  * @param seconds wall time of all, from a short calibration, were every budget spent
  * @param diskBytes of the run directory, roughly
- * @param heapBytes in use with all models loaded; native memory is apart
+ * @param heapBytes of Java in use with all models loaded
+ * @param residentBytes of the whole process, libtorch's weights among them; 0 where the system does
+ *     not tell
  */
-public record Plan(int cells, List<Line> lines, double seconds, double diskBytes, long heapBytes) {
+public record Plan(
+    int cells,
+    List<Line> lines,
+    double seconds,
+    double diskBytes,
+    long heapBytes,
+    long residentBytes) {
   /** Samples taken of each model to estimate the time. */
   public static final int CALIBRATION = 2;
 
@@ -42,10 +55,22 @@ public record Plan(int cells, List<Line> lines, double seconds, double diskBytes
    * @param level the budget as written
    * @param cells searches
    * @param limit the budget of one
+   * @param ledger of all, by the quotes, were the budget spent on whole samples
    * @param seconds wall time of all, were the budget spent
    */
   public record Line(
-      String arm, String model, String level, int cells, double limit, double seconds) {}
+      String arm,
+      String model,
+      String level,
+      int cells,
+      double limit,
+      Cost ledger,
+      double seconds) {}
+
+  /** The ledger of all lines. */
+  public Cost ledger() {
+    return lines.stream().map(Line::ledger).reduce(Cost.ZERO, Cost::plus);
+  }
 
   /**
    * Plans a study; takes {@link #CALIBRATION} samples of each model to estimate the time.
@@ -68,7 +93,8 @@ public record Plan(int cells, List<Line> lines, double seconds, double diskBytes
         for (Amount level : arm.levels()) {
           double limit = loaded.budget(level).limit();
           double wall = cellsALine * limit * secondsAUnit.getOrDefault(model, 0.0);
-          lines.add(new Line(arm.label(), model, level.label(), cellsALine, limit, wall));
+          Cost ledger = ledger(loaded, arm, model, limit);
+          lines.add(new Line(arm.label(), model, level.label(), cellsALine, limit, ledger, wall));
           seconds += wall;
           int pixels = loaded.model(model).card().width() * loaded.model(model).card().height();
           double images = limit / Math.max(1e-9, loaded.oneSample(unit));
@@ -83,7 +109,32 @@ public record Plan(int cells, List<Line> lines, double seconds, double diskBytes
         lines,
         seconds / study.spec().engineOrDefault().jobsOrDefault(),
         disk,
-        runtime.totalMemory() - runtime.freeMemory());
+        runtime.totalMemory() - runtime.freeMemory(),
+        resident());
+  }
+
+  private static Cost ledger(LoadedStudy loaded, Study.Arm arm, String model, double limit) {
+    Study study = loaded.study();
+    ComputeUnit unit = study.spec().budgets().unitOrDefault();
+    Cost sum = Cost.ZERO;
+    for (Prompt prompt : study.prompts()) {
+      Cost sample = loaded.sampleCost(arm, model, prompt);
+      long samples = Math.max(1, (long) (limit / unit.of(sample) + 1e-9));
+      sum = sum.plus(sample.times(samples * study.spec().seedCount()));
+    }
+    return sum;
+  }
+
+  private static long resident() {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
+      return lines
+          .filter(line -> line.startsWith("VmRSS:"))
+          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) * 1024)
+          .findFirst()
+          .orElse(0);
+    } catch (IOException | UncheckedIOException | NumberFormatException e) {
+      return 0;
+    }
   }
 
   /** Wall seconds a unit of budget, the first sample left out as warm-up. */

@@ -58,6 +58,34 @@ class ExampleStudiesTest {
     }
   }
 
+  @Test
+  void comparisonOfThePaper() {
+    Summary summary =
+        run(
+            "paper.yaml",
+            List.of(
+                "--limit",
+                1,
+                "--set",
+                "models.flow.sampler={kind: ode, steps: 8}",
+                "--set",
+                "budgets.levels=[2x]",
+                "--set",
+                "arms[1].levels=[2x]"));
+    assertThat(summary.rows())
+        .extracting(row -> row.arm() + " " + row.model())
+        .containsExactly(
+            "alone var",
+            "flow-alone flow",
+            "best-of-n var",
+            "best-of-n flow",
+            "greedy var",
+            "beam var",
+            "zero-order flow",
+            "paths flow");
+    assertThat(summary.rows()).allSatisfy(row -> assertThat(row.cells()).isEqualTo(3));
+  }
+
   /** Runs a study, checks that every search ended well and within its budget, and sums it up. */
   private Summary run(String study, List<Object> args) {
     Path out = directory.resolve(study);

@@ -2,6 +2,8 @@ package org.espalier.study;
 
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -63,16 +65,15 @@ public final class RecordScale {
                     r.time())));
       }
     }
-    long start = System.nanoTime();
+    Stopwatch watch = new Stopwatch();
     int read = RecordLog.read(run.records()).records().size();
-    double reading = (System.nanoTime() - start) * 1e-9;
-    start = System.nanoTime();
+    String reading = watch.lap();
     Path report = HtmlReport.write(RunData.read(run));
-    double reporting = (System.nanoTime() - start) * 1e-9;
+    String reporting = watch.lap();
     Runtime runtime = Runtime.getRuntime();
     System.out.printf(
         Locale.ROOT,
-        "%d cells (%d MB): read in %.2f s, report in %.2f s (%d MB), heap %d MB of at most %d MB%n",
+        "%d cells (%d MB): read in %s, report in %s (%d MB), heap %d MB of at most %d MB%n",
         read,
         Files.size(run.records()) >> 20,
         reading,
@@ -80,5 +81,26 @@ public final class RecordScale {
         Files.size(report) >> 20,
         (runtime.totalMemory() - runtime.freeMemory()) >> 20,
         runtime.maxMemory() >> 20);
+  }
+
+  /** Wall time, and the time that the one working thread had a processor. */
+  private static final class Stopwatch {
+    private final ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+    private long wall = System.nanoTime();
+    private long processor = threads.getCurrentThreadCpuTime();
+
+    String lap() {
+      long wallNow = System.nanoTime();
+      long processorNow = threads.getCurrentThreadCpuTime();
+      String text =
+          String.format(
+              Locale.ROOT,
+              "%.2f s (processor %.2f s)",
+              (wallNow - wall) * 1e-9,
+              (processorNow - processor) * 1e-9);
+      wall = wallNow;
+      processor = processorNow;
+      return text;
+    }
   }
 }

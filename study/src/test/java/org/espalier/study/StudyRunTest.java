@@ -166,6 +166,21 @@ class StudyRunTest {
   }
 
   @Test
+  void planSaysWhatEveryArmMayCostAndRunsNothing() throws IOException {
+    Path file = study(TOY_STUDY);
+    CommandLineKit.Ended ended = espalier("plan", file);
+    assertThat(ended.code()).as(ended.err()).isZero();
+    // Four samples of four steps for each of three prompts.
+    assertThat(ended.out())
+        .contains("9 cells", "3 cells of at most 410k flops: 48 nfe, 1.23M FLOPs, 12 images")
+        .contains(
+            "if all is spent on whole samples: 108 nfe", "time: at most about", "disk: about");
+    try (Stream<Path> files = Files.list(directory)) {
+      assertThat(files).containsExactly(file);
+    }
+  }
+
+  @Test
   void resumeRefusesAChangedConfiguration() throws IOException {
     Path prompts = directory.resolve("prompts.txt");
     Files.writeString(prompts, "a red circle\n");

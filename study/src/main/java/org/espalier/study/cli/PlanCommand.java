@@ -4,6 +4,7 @@ import com.google.inject.Inject;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.espalier.compute.ComputeUnit;
+import org.espalier.compute.Cost;
 import org.espalier.study.Amount;
 import org.espalier.study.LoadedStudy;
 import org.espalier.study.Plan;
@@ -62,7 +63,7 @@ final class PlanCommand implements Callable<Integer> {
         terminal
             .out()
             .println(
-                "  %-28s %-10s %-6s %6d cells, at most %s %s each, %s"
+                "  %-28s %-10s %-6s %6d cells of at most %s %s: %s, %s"
                     .formatted(
                         line.arm(),
                         line.model(),
@@ -70,18 +71,32 @@ final class PlanCommand implements Callable<Integer> {
                         line.cells(),
                         Amount.brief(line.limit()),
                         unit.name().toLowerCase(Locale.ROOT),
+                        ledger(line.ledger()),
                         Plan.duration(line.seconds())));
       }
       terminal
           .out()
+          .println("ledger, if all is spent on whole samples: %s".formatted(ledger(plan.ledger())));
+      terminal
+          .out()
           .println(
-              "time: at most about %s, measured from %d sample(s) a model; disk: about %sB; heap in use: %sB"
+              "time: at most about %s, measured from %d sample(s) a model; disk: about %sB; memory in use: %sB, %sB of it Java's heap"
                   .formatted(
                       Plan.duration(plan.seconds()),
                       Plan.CALIBRATION,
                       Amount.brief(plan.diskBytes()),
+                      Amount.brief(plan.residentBytes()),
                       Amount.brief(plan.heapBytes())));
     }
     return Main.DONE;
+  }
+
+  private static String ledger(Cost cost) {
+    return "%s nfe, %s FLOPs, %s images, %s verifier calls"
+        .formatted(
+            Amount.brief(cost.nfe()),
+            Amount.brief((double) cost.flops() + cost.verifierFlops()),
+            Amount.brief(cost.decodes()),
+            Amount.brief(cost.verifierCalls()));
   }
 }
