@@ -41,6 +41,11 @@ final class RenamedWeights implements WeightSource {
   }
 
   @Override
+  public boolean isRandom() {
+    return source.isRandom();
+  }
+
+  @Override
   public Path location() {
     return source.location();
   }

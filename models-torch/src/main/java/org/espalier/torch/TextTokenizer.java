@@ -14,6 +14,13 @@ import org.espalier.api.EspalierException;
  * Unigram of SentencePiece), special tokens included. Works offline; thread-safe.
  */
 public final class TextTokenizer implements AutoCloseable {
+  static {
+    // Beside a GPU the library would download a CUDA build of itself, which tokenizers do not need.
+    if (System.getenv("RUST_FLAVOR") == null && System.getProperty("RUST_FLAVOR") == null) {
+      System.setProperty("RUST_FLAVOR", "cpu");
+    }
+  }
+
   private final HuggingFaceTokenizer tokenizer;
   private final int maxLength;
 

@@ -5,7 +5,10 @@ import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDManager;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.util.cuda.CudaUtils;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
 
 /**
@@ -21,6 +24,14 @@ public final class TorchEngine {
           "ai.djl.pytorch.num_interop_threads", "1",
           "ai.djl.pytorch.graph_optimizer", "false",
           "OPT_OUT_TRACKING", "true");
+
+  /**
+   * System property for the native memory that tensors may take together, such as {@code 60GiB};
+   * models then evaluate fewer rows at once. By default there is no limit but the device's.
+   */
+  public static final String MEMORY_PROPERTY = "espalier.memory";
+
+  private static final Pattern BYTES = Pattern.compile("(\\d{1,9})\\s*(KiB|MiB|GiB)?");
 
   private static final ThreadLocal<Boolean> PREPARED = ThreadLocal.withInitial(() -> false);
 
@@ -72,6 +83,66 @@ public final class TorchEngine {
           "Maybe use device: cpu, or a CUDA build of libtorch (PYTORCH_LIBRARY_PATH).");
     }
     return Device.gpu(index);
+  }
+
+  /**
+   * The bytes that {@link #MEMORY_PROPERTY} allows; 0 for no limit.
+   *
+   * @throws EspalierException CONFIG where it is not a size
+   */
+  public static long memoryBudget() {
+    String text = System.getProperty(MEMORY_PROPERTY);
+    if (text == null) {
+      return 0;
+    }
+    Matcher matcher = BYTES.matcher(text.strip());
+    if (!matcher.matches()) {
+      throw EspalierException.config(
+          "The memory (" + text + ") is not a size.", "Maybe set memory to 60GiB or 800MiB.");
+    }
+    long unit =
+        switch (String.valueOf(matcher.group(2))) {
+          case "KiB" -> 1L << 10;
+          case "MiB" -> 1L << 20;
+          case "GiB" -> 1L << 30;
+          default -> 1;
+        };
+    return Math.max(1, Long.parseLong(matcher.group(1)) * unit);
+  }
+
+  /**
+   * Which of libtorch's attention kernels a program asks for by name where it needs the softmax's
+   * sums: {@code cudnn} on GPUs of compute capability 9.0 and above, where it is nearly twice as
+   * fast, {@code flash} on others, {@code plain} on the CPU.
+   *
+   * @param device from {@link #device}
+   */
+  public static String attentionKernel(Device device) {
+    if (!device.isGpu()) {
+      return "plain";
+    }
+    return Integer.parseInt(CudaUtils.getComputeCapability(device.getDeviceId())) >= 90
+        ? "cudnn"
+        : "flash";
+  }
+
+  /** Gives memory of the GPU that no tensor uses back to it; nothing without a GPU. */
+  public static void releaseUnused() {
+    if (Holder.ENGINE.getGpuCount() > 0) {
+      JniUtils.emptyCudaCache();
+    }
+  }
+
+  /**
+   * Bytes of a GPU's memory in use by all processes, the allocator's reserve included; on the CPU
+   * those of all tensors.
+   *
+   * @param device from {@link #device}
+   */
+  public static long usedBytes(Device device) {
+    return device.isGpu()
+        ? CudaUtils.getGpuMemory(device).getCommitted()
+        : TorchTensor.liveBytes();
   }
 
   /** The version of libtorch, for provenance. */

@@ -97,6 +97,10 @@ public final class TorchProgram implements AutoCloseable {
     DType target = info.dtype().isFloating() ? dtype : info.dtype();
     long[] shape = info.shape().stream().mapToLong(Long::longValue).toArray();
     run("allocate_weight", index, shape, target.torchCode());
+    if (source.isRandom()) {
+      run("randomize_weight", index);
+      return info.elements() * target.bytes();
+    }
     int elementBytes = info.dtype().bytes();
     long total = info.elements();
     int step = CHUNK_BYTES / elementBytes;
@@ -207,7 +211,11 @@ public final class TorchProgram implements AutoCloseable {
     return new EspalierException(
         memory ? EspalierException.Code.RESOURCE : EspalierException.Code.NATIVE,
         "The native call " + name + "." + method + " failed: " + message,
-        memory ? "Maybe use a smaller batch or model, or a device with more memory." : null,
+        memory
+            ? "Maybe lower engine.batch, set -D"
+                + TorchEngine.MEMORY_PROPERTY
+                + " below the device's memory, or use a smaller image or model."
+            : null,
         e);
   }
 

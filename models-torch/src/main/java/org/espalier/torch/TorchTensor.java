@@ -136,6 +136,11 @@ public final class TorchTensor implements AutoCloseable {
     return read(DataType.FLOAT32).toFloatArray();
   }
 
+  /** Its elements, copied to the host; for float64 only. */
+  public double[] toDoubles() {
+    return read(DataType.FLOAT64).toDoubleArray();
+  }
+
   /** Its elements, copied to the host; for int64 only. */
   public long[] toLongs() {
     return read(DataType.INT64).toLongArray();

@@ -47,6 +47,20 @@ public interface WeightSource extends AutoCloseable {
    */
   ByteBuffer slice(String name, long byteOffset, int byteCount);
 
+  /** Whether the tensors have no files: a program then makes noise of their shapes itself. */
+  default boolean isRandom() {
+    return false;
+  }
+
+  /**
+   * Weights of some shapes and of no file, for measuring speed and memory without a checkpoint.
+   *
+   * @param spec whose keys and shapes they have
+   */
+  static WeightSource random(WeightSpec spec) {
+    return new RandomWeights(spec);
+  }
+
   /**
    * A whole tensor as 32-bit floats; any floating-point type is converted.
    *

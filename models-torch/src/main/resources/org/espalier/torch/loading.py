@@ -8,3 +8,7 @@
     end = offset + torch.size(values, 0)
     copied = torch.copy_(torch.slice(flat, 0, offset, end), values)
     return end
+  # Small noise, which keeps activations finite.
+  def randomize_weight(self, index: int) -> int:
+    filled = torch.normal_((self.w)[(self.names)[index]], 0., 0.02)
+    return index

@@ -45,6 +45,17 @@ record AutoencoderArchitecture(
   }
 
   /**
+   * FLUX.1's decoder.
+   *
+   * @param scaleFactor of latents
+   * @param shiftFactor of latents
+   */
+  static AutoencoderArchitecture published(double scaleFactor, double shiftFactor) {
+    return new AutoencoderArchitecture(
+        16, 3, List.of(128, 256, 512, 512), 2, false, scaleFactor, shiftFactor);
+  }
+
+  /**
    * Reads the sizes from the weights' shapes.
    *
    * @param weights in Black Forest Labs' keys

@@ -41,6 +41,11 @@ record FlowArchitecture(
   /** Latent pixels a side that make one token. */
   static final int PATCH = 2;
 
+  /** FLUX.1-dev. */
+  static final FlowArchitecture PUBLISHED =
+      new FlowArchitecture(
+          64, 4096, 768, 3072, 12288, 24, 19, 38, List.of(16, 56, 56), 10000, true, true);
+
   /** Width of the sinusoidal embedding of times and guidance scales. */
   private static final int SINUSOID = 256;
 

@@ -38,7 +38,7 @@ final class FluxModel implements GenerativeModel {
   private final ModelCard card;
   private final FluxTransformer transformer;
   private final FluxAutoencoder autoencoder;
-  private final FluxTextEncoders encoders;
+  private final FluxText encoders;
   private final FluxTransformer.Guidance guidance;
   private final FlowSampler sampler;
   private final int rows;
@@ -60,7 +60,7 @@ final class FluxModel implements GenerativeModel {
       ModelCard card,
       FluxTransformer transformer,
       FluxAutoencoder autoencoder,
-      FluxTextEncoders encoders,
+      FluxText encoders,
       FluxTransformer.Guidance guidance,
       FlowSampler sampler,
       int rows,

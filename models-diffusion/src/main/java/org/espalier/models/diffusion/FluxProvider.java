@@ -39,6 +39,9 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
 
   private static final double SHIFT_FACTOR = 0.1159;
 
+  /** How weights that are not trained begin. */
+  private static final String RANDOM = "random:";
+
   @Override
   public String id() {
     return "flux";
@@ -52,6 +55,9 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   @Override
   public GenerativeModel load(FluxConfig config, LoadContext context) {
     String weights = config.weights() == null ? "nano" : config.weights();
+    if (weights.startsWith(RANDOM)) {
+      return random(weights, config, TorchEngine.device(context.device()));
+    }
     Path root = WeightsLocation.resolve(id(), weights, context);
     FluxFiles files = FluxFiles.locate(root, config, context.baseDirectory());
     // Everything is checked from headers and configurations before the first tensor is read.
@@ -102,7 +108,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
         FlowSampler sampler = settings.sampler();
         ModelCard card =
             card(
-                files,
+                WeightSource.sha256(files.weightFiles()),
                 settings,
                 flow,
                 sampler,
@@ -122,6 +128,56 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
         closeAll(opened, e);
         throw e;
       }
+    }
+  }
+
+  /** A model of FLUX.1's sizes and no training: for measuring speed and memory. */
+  private GenerativeModel random(String weights, FluxConfig config, Device device) {
+    if (!weights.equals(RANDOM + "dev")) {
+      throw EspalierException.config(
+          "The weights (" + weights + ") are not of a published FLUX.1.",
+          "Maybe use random:dev, or the weights' directory.");
+    }
+    FlowArchitecture flow = FlowArchitecture.PUBLISHED;
+    AutoencoderArchitecture image = AutoencoderArchitecture.published(SCALE_FACTOR, SHIFT_FACTOR);
+    FluxSettings settings = FluxSettings.published(config);
+    int patch = image.stride() * FlowArchitecture.PATCH;
+    int rows = settings.height() / patch;
+    int columns = settings.width() / patch;
+    Deque<AutoCloseable> opened = new ArrayDeque<>();
+    try {
+      FluxTransformer transformer =
+          keep(
+              opened,
+              new FluxTransformer(
+                  flow,
+                  WeightSource.random(flow.spec()),
+                  device,
+                  rows,
+                  columns,
+                  settings.textTokens()));
+      FluxAutoencoder autoencoder =
+          keep(
+              opened, new FluxAutoencoder(image, WeightSource.random(image.spec()), device));
+      FlowSampler sampler = settings.sampler();
+      return new FluxModel(
+          card(
+              weights,
+              settings,
+              flow,
+              sampler,
+              device,
+              List.of(transformer.program(), autoencoder.program())),
+          transformer,
+          autoencoder,
+          new FluxText.Noise(device, settings.textTokens(), flow.textWidth(), flow.pooledWidth()),
+          new FluxTransformer.Guidance(settings.guidance(), null, 1),
+          sampler,
+          rows,
+          columns);
+    } catch (RuntimeException e) {
+      closeAll(opened, e);
+      throw e;
     }
   }
 
@@ -181,7 +237,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   }
 
   private ModelCard card(
-      FluxFiles files,
+      String weightsSha256,
       FluxSettings settings,
       FlowArchitecture flow,
       FlowSampler sampler,
@@ -212,7 +268,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
     facts.put("device", device.toString());
     return new ModelCard(
         id(),
-        WeightSource.sha256(files.weightFiles()),
+        weightsSha256,
         hash(programs),
         settings.licence(),
         sampler.steps(),

@@ -134,6 +134,33 @@ record FluxSettings(
     return variant == Variant.SCHNELL ? 1 : FlowSchedule.resolutionShift(imageTokens);
   }
 
+  /**
+   * What FLUX.1-dev is sampled with where nothing else is asked for.
+   *
+   * @param config sampler, size and text length may be set
+   */
+  static FluxSettings published(FluxConfig config) {
+    FluxSamplerConfig sampler =
+        config.sampler() == null ? FluxSamplerConfig.DEFAULT : config.sampler();
+    Integer steps = sampler.steps();
+    Integer textTokens = config.textLength();
+    int width = config.width() == null ? 1024 : config.width();
+    int height = config.height() == null ? 1024 : config.height();
+    return new FluxSettings(
+        Variant.DEV,
+        "ode",
+        steps == null ? 30 : steps,
+        FlowSchedule.resolutionShift(width / 16 * (height / 16)),
+        NOISE_SCALE,
+        3.5,
+        1,
+        "",
+        width,
+        height,
+        textTokens == null ? 512 : textTokens,
+        "none: the weights are random");
+  }
+
   private static void requireMultiple(
       String name, int pixels, int multiple, AutoencoderArchitecture autoencoder) {
     if (pixels % multiple != 0) {

@@ -13,7 +13,7 @@ import org.espalier.torch.TorchTensor;
  * How FLUX.1 reads prompts: a T5 sequence padded to a fixed length, of which padding is not masked
  * (as in the published pipeline), and the pooled vector of CLIP.
  */
-final class FluxTextEncoders implements AutoCloseable {
+final class FluxTextEncoders implements FluxText {
   private static final System.Logger LOG = System.getLogger(FluxTextEncoders.class.getName());
 
   private final TextTokenizer t5Tokenizer;
@@ -48,7 +48,8 @@ final class FluxTextEncoders implements AutoCloseable {
    *
    * @param prompt any text; may be empty
    */
-  FluxConditioning encode(String prompt) {
+  @Override
+  public FluxConditioning encode(String prompt) {
     Tokens words = t5Tokenizer.encode(prompt);
     Tokens brief = clipTokenizer.encode(prompt);
     boolean truncated = words.truncated() || brief.truncated();
@@ -76,13 +77,15 @@ final class FluxTextEncoders implements AutoCloseable {
    *
    * @param prompt the text; the CLIP tower reads only as many tokens as it has
    */
-  long flops(String prompt) {
+  @Override
+  public long flops(String prompt) {
     return t5.config().flops(textTokens())
         + clip.config().flops(clipTokenizer.encode(prompt).ids().length);
   }
 
   /** Floating-point operations since loading, counted at the native calls. */
-  long countedFlops() {
+  @Override
+  public long countedFlops() {
     return t5.flops() + clip.flops();
   }
 

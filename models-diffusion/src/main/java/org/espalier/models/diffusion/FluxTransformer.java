@@ -21,8 +21,7 @@ final class FluxTransformer implements AutoCloseable {
   private final int rows;
   private final int columns;
   private final int textTokens;
-  private final TorchTensor cos;
-  private final TorchTensor sin;
+  private final TorchTensor rope;
   private final AtomicLong countedRows = new AtomicLong();
 
   /**
@@ -52,6 +51,7 @@ final class FluxTransformer implements AutoCloseable {
             .attribute("double_blocks", architecture.doubleBlocks())
             .attribute("single_blocks", architecture.singleBlocks())
             .attribute("heads", architecture.heads())
+            .attribute("mlp_width", architecture.mlpWidth())
             .attribute("theta", architecture.theta())
             .attribute("axes", architecture.axes())
             .device(device)
@@ -64,9 +64,7 @@ final class FluxTransformer implements AutoCloseable {
       positions[(textTokens + i) * 3 + 2] = i % columns;
     }
     try (TorchTensor at = TorchTensor.of(device, positions, textTokens + rows * columns, 3)) {
-      List<TorchTensor> rotary = program.run("rotary", at);
-      cos = rotary.get(0);
-      sin = rotary.get(1);
+      rope = program.call("rotary", at);
     } catch (RuntimeException e) {
       program.close();
       throw e;
@@ -176,7 +174,7 @@ final class FluxTransformer implements AutoCloseable {
         TorchTensor time = TorchTensor.of(device, times, batch.size());
         TorchTensor velocity =
             negative == null
-                ? program.call("rows", image, texts, pooled, time, guidance.embedded, cos, sin)
+                ? program.call("rows", image, texts, pooled, time, guidance.embedded, rope)
                 : program.call(
                     "pairs",
                     image,
@@ -184,8 +182,7 @@ final class FluxTransformer implements AutoCloseable {
                     pooled,
                     time,
                     guidance.embedded,
-                    cos,
-                    sin,
+                    rope,
                     negative.text,
                     negative.pooled,
                     guidance.scale)) {
@@ -202,9 +199,8 @@ final class FluxTransformer implements AutoCloseable {
   @Override
   public void close() {
     try (program;
-        cos;
-        sin) {
-      // All are closed even where one fails.
+        rope) {
+      // Both are closed even where one fails.
     }
   }
 }

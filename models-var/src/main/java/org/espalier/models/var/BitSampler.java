@@ -21,6 +21,25 @@ record BitSampler(int bits, int topK, double topP) {
   record Drawn(byte[] bits, double logProb) {}
 
   /**
+   * The numbers that decide a draw.
+   *
+   * @param noise of the draw
+   * @param tokens of the scale
+   * @param scale from 0
+   * @return in [0, 1), (tokens, bits); empty for {@link Noise.Mode}
+   */
+  float[] uniform(Noise noise, int tokens, int scale) {
+    return noise instanceof Noise.Mode
+        ? new float[0]
+        : KeyedNoise.uniform(noise, scale, tokens * bits, bits);
+  }
+
+  /** A bit whose less probable outcome is at most as probable as this takes the other one. */
+  double certain() {
+    return topK == 1 ? 1 : topP > 0 ? 1 - topP : -1;
+  }
+
+  /**
    * Draws.
    *
    * @param logits (tokens, bits, 2)
@@ -29,9 +48,19 @@ record BitSampler(int bits, int topK, double topP) {
    * @param scale from 0
    */
   Drawn draw(float[] logits, Noise noise, int scale) {
+    return draw(logits, uniform(noise, logits.length / 2 / bits, scale));
+  }
+
+  /**
+   * Draws.
+   *
+   * @param logits (tokens, bits, 2)
+   * @param uniform what decides, (tokens, bits), or empty for the more probable outcome of each bit
+   */
+  Drawn draw(float[] logits, float[] uniform) {
     int count = logits.length / 2;
-    boolean mode = noise instanceof Noise.Mode;
-    float[] uniform = mode ? new float[0] : KeyedNoise.uniform(noise, scale, count, bits);
+    boolean mode = uniform.length == 0;
+    double sure = certain();
     byte[] drawn = new byte[count];
     double logProb = 0;
     for (int i = 0; i < count; i++) {
@@ -39,7 +68,7 @@ record BitSampler(int bits, int topK, double topP) {
       // StrictMath: the same bits on every machine
       double one = 1 / (1 + StrictMath.exp(-difference));
       double smaller = Math.min(one, 1 - one);
-      boolean certain = topK == 1 || (topP > 0 && smaller <= 1 - topP);
+      boolean certain = smaller <= sure;
       boolean bit = (mode || certain) ? difference > 0 : uniform[i] < one;
       drawn[i] = (byte) (bit ? 1 : 0);
       if (!certain) {

@@ -30,6 +30,23 @@ record BsqArchitecture(
     List<Boolean> downsampled) {
 
   /**
+   * The sizes of the decoder that goes with a published transformer.
+   *
+   * @param size {@code 2b}: 32 bits, 16 pixels a side for each code; or {@code 8b}: 14 bits, 8 pixels
+   */
+  static BsqArchitecture published(String size) {
+    boolean small = size.equals("2b");
+    return new BsqArchitecture(
+        small ? 32 : 14,
+        small ? List.of(128, 256, 512, 512, 512) : List.of(128, 256, 512, 512),
+        3,
+        small ? List.of(false, true, true, true, true) : List.of(false, true, true, true),
+        List.of(),
+        0,
+        List.of());
+  }
+
+  /**
    * The weights without what they are wrapped in.
    *
    * @param source a checkpoint in a published layout

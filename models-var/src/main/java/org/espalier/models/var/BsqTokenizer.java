@@ -5,7 +5,6 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.LongStream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
-import org.espalier.torch.DType;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
@@ -25,7 +24,7 @@ public final class BsqTokenizer implements AutoCloseable {
    * Loads a tokenizer.
    *
    * @param weights a checkpoint in a published layout
-   * @param device where it computes, in float32
+   * @param device where it computes: in float32 on the CPU, in bfloat16 on a GPU
    * @param withEncoder whether {@link #reconstruct} is wanted; else the encoder's weights are not
    *     read
    */
@@ -37,7 +36,7 @@ public final class BsqTokenizer implements AutoCloseable {
    * Loads a tokenizer.
    *
    * @param weights a checkpoint in a published layout
-   * @param device where it computes, in float32
+   * @param device where it computes: in float32 on the CPU, in bfloat16 on a GPU
    * @param withEncoder whether {@link #reconstruct} is wanted
    * @param boundedCode whether the encoder's output goes through tanh, as {@code "encoder_output":
    *     "tanh"} in a {@code config.json} says; false for the published checkpoints
@@ -65,7 +64,6 @@ public final class BsqTokenizer implements AutoCloseable {
             .attribute("encoder_blocks", architecture.encoderBlocks())
             .attribute("bounded_code", boundedCode)
             .device(device)
-            .dtype(DType.F32)
             .load(source, architecture.weights());
   }
 

@@ -44,6 +44,23 @@ public record InfinityArchitecture(
   private static final Pattern UNREGISTERED = Pattern.compile("unregistered_blocks\\.(\\d+\\..*)");
 
   /**
+   * The sizes of a published model.
+   *
+   * @param size {@code 2b} or {@code 8b}
+   * @throws EspalierException CONFIG for another size
+   */
+  static InfinityArchitecture published(String size) {
+    return switch (size) {
+      case "2b" -> new InfinityArchitecture(32, 2048, 16, 8192, 32, 2048, 512, 16, 15);
+      case "8b" -> new InfinityArchitecture(40, 3584, 28, 14336, 56, 2048, 512, 28, 15);
+      default ->
+          throw EspalierException.config(
+              "The size (" + size + ") of Infinity is not a published one.",
+              "Maybe use random:2b or random:8b.");
+    };
+  }
+
+  /**
    * The weights under the names that the program uses: whatever they are wrapped in removed, and
    * {@code block_chunks.A.module.B.} written as {@code blocks.N.}.
    *
@@ -219,6 +236,20 @@ public record InfinityArchitecture(
    * @param source normalized weights, for the shapes that come in two published forms
    */
   WeightSpec weights(WeightSource source) {
+    String scale = "blocks.0.sa.scale_mul_1H11";
+    // (1, 1, H, 1) in checkpoints made for flash attention
+    return weights(
+        source.names().contains(scale)
+            && source.info(scale).shape().size() == 4
+            && source.info(scale).size(2) == heads);
+  }
+
+  /** All weights of such a transformer, in the usual of the published forms. */
+  WeightSpec weights() {
+    return weights(false);
+  }
+
+  private WeightSpec weights(boolean flash) {
     WeightSpec.Builder spec =
         WeightSpec.builder()
             .fullPrecision("cfg_uncond", textLength, textChannels)
@@ -239,11 +270,6 @@ public record InfinityArchitecture(
     for (int i = 0; i < depth; i++) {
       String block = "blocks." + i + ".";
       String scale = block + "sa.scale_mul_1H11";
-      // (1, 1, H, 1) in checkpoints made for flash attention
-      boolean flash =
-          source.names().contains(scale)
-              && source.info(scale).shape().size() == 4
-              && source.info(scale).size(2) == heads;
       spec.fullPrecision(block + "ada_gss", 1, 1, 6, width)
           .fullPrecision(scale, 1, flash ? 1 : heads, flash ? heads : 1, 1)
           .key(block + "sa.mat_qkv.weight", 3L * width, width)

@@ -9,7 +9,9 @@ import org.jspecify.annotations.Nullable;
  * Configuration of Infinity. What is left out comes from the {@code config.json} beside the
  * weights, where there is one, else from the published inference script.
  *
- * @param weights bundle name such as {@code nano}, a directory, or the transformer's file
+ * @param weights bundle name such as {@code nano}, a directory, or the transformer's file; {@code
+ *     random:2b} and {@code random:8b} are untrained networks of the published sizes, for measuring
+ *     speed and memory
  * @param vae the tokenizer's file; by default {@code vae.safetensors} or {@code infinity_vae_*.pth}
  *     beside the transformer
  * @param textEncoder directory of a T5 encoder with its tokenizer; by default {@code text_encoder}
@@ -40,6 +42,9 @@ public record InfinityConfig(
     @Nullable Integer topK,
     @Nullable Double topP,
     @Nullable Boolean levelEveryChunk) {
+  /** How weights that are not trained begin. */
+  static final String RANDOM = "random:";
+
   public InfinityConfig {
     if (weights == null || weights.isBlank()) {
       throw EspalierException.config(

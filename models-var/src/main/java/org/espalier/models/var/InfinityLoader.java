@@ -19,6 +19,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.T5Encoder;
@@ -39,7 +40,13 @@ final class InfinityLoader {
 
   private InfinityLoader() {}
 
+  /** Tokens of the noise that stands for a text where weights are random. */
+  private static final int RANDOM_TEXT_TOKENS = 40;
+
   static InfinityModel load(InfinityConfig config, LoadContext context) {
+    if (config.weights().startsWith(InfinityConfig.RANDOM)) {
+      return random(config, context);
+    }
     Path location = WeightsLocation.resolve("infinity", config.weights(), context);
     Path directory = Files.isDirectory(location) ? location : parent(location);
     JsonNode defaults = defaults(directory.resolve("config.json"));
@@ -85,75 +92,132 @@ final class InfinityLoader {
                     text, textEncoder.config().dModel(), transformer, architecture.textChannels()),
             "Maybe use the text encoder the model was trained with; Infinity's is flan-t5-xl.");
       }
-      BsqTokenizer tokenizer = keep(opened, new BsqTokenizer(vaeWeights, device, false));
-      boolean levelEveryChunk =
-          config.levelEveryChunk() != null
-              ? config.levelEveryChunk()
-              : !defaults.path("add_lvl_embeding_only_first_block").asBoolean(true);
-      InfinityNetwork network =
-          keep(
-              opened,
-              new InfinityNetwork(
-                  transformerWeights, schedule, code.bits(), levelEveryChunk, device));
-      try (WeightSource textWeights = WeightSource.open(text)) {
-        files.addAll(textWeights.files());
-      }
-      int topK = config.topK() != null ? config.topK() : defaults.path("top_k").asInt(0);
-      // A config.json says how its model was measured; without one the published script's default.
-      double topP =
-          config.topP() != null
-              ? config.topP()
-              : defaults.path("top_p").asDouble(defaults.isMissingNode() ? 0.97 : 0);
-      Map<String, String> facts = new LinkedHashMap<>();
-      facts.put("device", device.toString());
-      facts.put("dtype", device.isGpu() ? "bfloat16" : "float32");
-      facts.put("libtorch", TorchEngine.version());
-      facts.put("depth", String.valueOf(architecture.depth()));
-      facts.put("width", String.valueOf(architecture.width()));
-      facts.put("bits", String.valueOf(architecture.bits()));
-      facts.put(
-          "parameters",
-          String.valueOf(
-              architecture
-                  .weights(InfinityArchitecture.normalize(transformerWeights))
-                  .parameters()));
-      facts.put("schedule", schedule.scales().toString());
-      facts.put("cfg", guidance.cfg().toString());
-      facts.put(
-          "guidedAt",
-          (guidance.onLogits() ? "logits" : "")
-              + (guidance.layers().isEmpty() ? "" : guidance.layers()));
-      facts.put("tau", guidance.tau().toString());
-      facts.put("topK", String.valueOf(topK));
-      facts.put("topP", String.valueOf(topP));
       InfinityModel model =
-          new InfinityModel(
-              textTokenizer,
-              textEncoder,
-              network,
-              tokenizer,
+          assemble(
+              opened,
+              config,
+              defaults,
+              device,
               schedule,
               guidance,
-              new BitSampler(architecture.bits(), topK, topP),
-              WeightSource.sha256(files),
-              digest(
-                  textEncoder.program().sha256()
-                      + network.program().sha256()
-                      + tokenizer.program().sha256()),
-              defaults.path("licence").asText(defaults.path("license").asText("unknown")),
-              facts);
+              new TextFeatures.T5(textTokenizer, textEncoder),
+              transformerWeights,
+              vaeWeights,
+              () -> {
+                try (WeightSource textWeights = WeightSource.open(text)) {
+                  files.addAll(textWeights.files());
+                }
+                return WeightSource.sha256(files);
+              });
       transformerWeights.close();
       vaeWeights.close();
       return model;
     } catch (RuntimeException e) {
-      while (!opened.isEmpty()) {
-        try {
-          opened.pop().close();
-        } catch (Exception suppressed) {
-          e.addSuppressed(suppressed);
-        }
-      }
+      closeAll(opened, e);
       throw e;
+    }
+  }
+
+  /** A model of published sizes and no training: for measuring speed and memory. */
+  private static InfinityModel random(InfinityConfig config, LoadContext context) {
+    String size = config.weights().substring(InfinityConfig.RANDOM.length());
+    InfinityArchitecture architecture = InfinityArchitecture.published(size);
+    BsqArchitecture code = BsqArchitecture.published(size);
+    JsonNode defaults = MissingNode.getInstance();
+    ScaleSchedule schedule = schedule(config, defaults);
+    architecture.requireFit(Path.of(config.weights()), schedule, code.bits());
+    Guidance guidance = guidance(config, defaults, schedule, architecture.depth());
+    Device device = TorchEngine.device(context.device());
+    Deque<AutoCloseable> opened = new ArrayDeque<>();
+    try {
+      return assemble(
+          opened,
+          config,
+          defaults,
+          device,
+          schedule,
+          guidance,
+          new TextFeatures.Noise(device, RANDOM_TEXT_TOKENS, architecture.textChannels()),
+          WeightSource.random(architecture.weights()),
+          WeightSource.random(code.weights()),
+          config::weights);
+    } catch (RuntimeException e) {
+      closeAll(opened, e);
+      throw e;
+    }
+  }
+
+  /** Loads the networks and puts the model together; what was opened is in {@code opened}. */
+  private static InfinityModel assemble(
+      Deque<AutoCloseable> opened,
+      InfinityConfig config,
+      JsonNode defaults,
+      Device device,
+      ScaleSchedule schedule,
+      Guidance guidance,
+      TextFeatures text,
+      WeightSource transformerWeights,
+      WeightSource vaeWeights,
+      Supplier<String> sha256) {
+    BsqTokenizer tokenizer = keep(opened, new BsqTokenizer(vaeWeights, device, false));
+    boolean levelEveryChunk =
+        config.levelEveryChunk() != null
+            ? config.levelEveryChunk()
+            : !defaults.path("add_lvl_embeding_only_first_block").asBoolean(true);
+    InfinityNetwork network =
+        keep(
+            opened,
+            new InfinityNetwork(
+                transformerWeights, schedule, tokenizer.bits(), levelEveryChunk, device));
+    InfinityArchitecture architecture = network.architecture();
+    int topK = config.topK() != null ? config.topK() : defaults.path("top_k").asInt(0);
+    // A config.json says how its model was measured; without one the published script's default.
+    double topP =
+        config.topP() != null
+            ? config.topP()
+            : defaults.path("top_p").asDouble(defaults.isMissingNode() ? 0.97 : 0);
+    Map<String, String> facts = new LinkedHashMap<>();
+    facts.put("device", device.toString());
+    facts.put("dtype", device.isGpu() ? "bfloat16" : "float32");
+    facts.put("libtorch", TorchEngine.version());
+    facts.put("depth", String.valueOf(architecture.depth()));
+    facts.put("width", String.valueOf(architecture.width()));
+    facts.put("bits", String.valueOf(architecture.bits()));
+    facts.put(
+        "parameters",
+        String.valueOf(
+            architecture
+                .weights(InfinityArchitecture.normalize(transformerWeights))
+                .parameters()));
+    facts.put("schedule", schedule.scales().toString());
+    facts.put("cfg", guidance.cfg().toString());
+    facts.put(
+        "guidedAt",
+        (guidance.onLogits() ? "logits" : "")
+            + (guidance.layers().isEmpty() ? "" : guidance.layers()));
+    facts.put("tau", guidance.tau().toString());
+    facts.put("topK", String.valueOf(topK));
+    facts.put("topP", String.valueOf(topP));
+    return new InfinityModel(
+        text,
+        network,
+        tokenizer,
+        schedule,
+        guidance,
+        new BitSampler(architecture.bits(), topK, topP),
+        sha256.get(),
+        digest(text.sha256() + network.program().sha256() + tokenizer.program().sha256()),
+        defaults.path("licence").asText(defaults.path("license").asText("unknown")),
+        facts);
+  }
+
+  private static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
+    while (!opened.isEmpty()) {
+      try {
+        opened.pop().close();
+      } catch (Exception suppressed) {
+        e.addSuppressed(suppressed);
+      }
     }
   }
 

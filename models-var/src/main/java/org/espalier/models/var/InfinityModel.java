@@ -25,9 +25,7 @@ import org.espalier.spi.Root;
 import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
 import org.espalier.torch.RowExecutor;
-import org.espalier.torch.T5Encoder;
-import org.espalier.torch.TextTokenizer;
-import org.espalier.torch.Tokens;
+import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchTensor;
 
 /**
@@ -36,8 +34,7 @@ import org.espalier.torch.TorchTensor;
  * log-probability of their bits.
  */
 public final class InfinityModel implements GenerativeModel {
-  private final TextTokenizer textTokenizer;
-  private final T5Encoder textEncoder;
+  private final TextFeatures text;
   private final InfinityNetwork network;
   private final BsqTokenizer tokenizer;
   private final ScaleSchedule schedule;
@@ -54,8 +51,7 @@ public final class InfinityModel implements GenerativeModel {
   }
 
   InfinityModel(
-      TextTokenizer textTokenizer,
-      T5Encoder textEncoder,
+      TextFeatures text,
       InfinityNetwork network,
       BsqTokenizer tokenizer,
       ScaleSchedule schedule,
@@ -65,8 +61,7 @@ public final class InfinityModel implements GenerativeModel {
       String programSha256,
       String licence,
       Map<String, String> facts) {
-    this.textTokenizer = textTokenizer;
-    this.textEncoder = textEncoder;
+    this.text = text;
     this.network = network;
     this.tokenizer = tokenizer;
     this.schedule = schedule;
@@ -99,12 +94,12 @@ public final class InfinityModel implements GenerativeModel {
   @Override
   public Cost quote(Work work) {
     if (work instanceof Work.Encode encode) {
-      int textTokens = textTokenizer.encode(encode.text()).length();
+      int textTokens = text.tokens(encode.text());
       return Cost.generate(
           0,
           0,
           0,
-          textEncoder.config().flops(textTokens)
+          text.flops(textTokens)
               + network.architecture().conditionFlops(textTokens, guidance.rows()));
     }
     if (work instanceof Work.Step step) {
@@ -152,8 +147,7 @@ public final class InfinityModel implements GenerativeModel {
   }
 
   private Conditioning encode(Prompt prompt) {
-    Tokens tokens = textTokenizer.encode(prompt.text());
-    try (TorchTensor features = textEncoder.encode(tokens)) {
+    try (TorchTensor features = text.encode(prompt.text())) {
       return new EncodedPrompt(network.condition(features, guidance.guided()));
     }
   }
@@ -182,13 +176,7 @@ public final class InfinityModel implements GenerativeModel {
         unevaluated.putIfAbsent(state, branch.conditioning());
       }
     }
-    RowExecutor.map(
-        device(),
-        List.copyOf(unevaluated.entrySet()),
-        entry -> {
-          evaluate(entry.getKey(), shared(entry.getValue()));
-          return entry;
-        });
+    evaluate(unevaluated);
     return RowExecutor.map(device(), batch, branch -> new Siblings(draw(branch))).stream()
         .map(Siblings::states)
         .toList();
@@ -202,9 +190,56 @@ public final class InfinityModel implements GenerativeModel {
     }
   }
 
-  private void evaluate(InfinityState state, InfinityNetwork.Shared shared) {
-    int scale = state.step();
-    state.keep(network.step(shared, state.code(), state.past(), scale, guidance));
+  private void evaluate(Map<InfinityState, Conditioning> states) {
+    if (!device().isGpu()) {
+      RowExecutor.map(
+          device(),
+          List.copyOf(states.entrySet()),
+          entry -> {
+            evaluate(List.of(entry.getKey()), shared(entry.getValue()));
+            return entry;
+          });
+      return;
+    }
+    // Rows of one prompt and one scale go through the network together.
+    record Group(Conditioning conditioning, int scale) {}
+    Map<Group, List<InfinityState>> groups = new LinkedHashMap<>();
+    states.forEach(
+        (state, conditioning) ->
+            groups
+                .computeIfAbsent(new Group(conditioning, state.step()), g -> new ArrayList<>())
+                .add(state));
+    groups.forEach((group, members) -> evaluateAll(members, shared(group.conditioning)));
+  }
+
+  /** Evaluates states of one scale in calls as large as memory allows. */
+  private void evaluateAll(List<InfinityState> states, InfinityNetwork.Shared shared) {
+    int most = network.mostRows(shared, states.get(0).step(), TorchEngine.memoryBudget());
+    for (int from = 0; from < states.size(); from += most) {
+      List<InfinityState> part = states.subList(from, Math.min(states.size(), from + most));
+      try {
+        evaluate(part, shared);
+      } catch (EspalierException e) {
+        if (e.code() != EspalierException.Code.RESOURCE || part.size() == 1) {
+          throw e;
+        }
+        // What is in the way may be the allocator's own leftovers of other shapes.
+        TorchEngine.releaseUnused();
+        int half = (part.size() + 1) / 2;
+        evaluateAll(part.subList(0, half), shared);
+        evaluateAll(part.subList(half, part.size()), shared);
+      }
+    }
+  }
+
+  private void evaluate(List<InfinityState> states, InfinityNetwork.Shared shared) {
+    List<InfinityNetwork.Row> rows = new ArrayList<>(states.size());
+    states.forEach(state -> rows.add(new InfinityNetwork.Row(state.code(), state.past())));
+    List<InfinityNetwork.Evaluation> evaluations =
+        network.step(shared, rows, states.get(0).step(), guidance);
+    for (int i = 0; i < states.size(); i++) {
+      states.get(i).keep(evaluations.get(i));
+    }
   }
 
   private List<ModelState> draw(Branch branch) {
@@ -212,6 +247,9 @@ public final class InfinityModel implements GenerativeModel {
     InfinityNetwork.Evaluation evaluation = parent.evaluation();
     if (evaluation == null) {
       throw new IllegalStateException("the state was closed while it was expanded");
+    }
+    if (network.drawsOnDevice()) {
+      return drawOnDevice(parent, evaluation, branch.draws());
     }
     List<ModelState> children = new ArrayList<>(branch.draws().size());
     try {
@@ -221,6 +259,39 @@ public final class InfinityModel implements GenerativeModel {
         double before = parent.logProb().orElse(0);
         boolean complete = parent.step() + 1 == schedule.size();
         children.add(new InfinityState(parent, code, before + drawn.logProb(), complete));
+      }
+      return children;
+    } catch (RuntimeException | Error e) {
+      children.forEach(ModelState::close);
+      throw e;
+    }
+  }
+
+  private List<ModelState> drawOnDevice(
+      InfinityState parent, InfinityNetwork.Evaluation evaluation, List<Noise> draws) {
+    int scale = parent.step();
+    boolean complete = scale + 1 == schedule.size();
+    double before = parent.logProb().orElse(0);
+    // The numbers are keyed; the host makes them for all draws at once.
+    List<float[]> numbers =
+        RowExecutor.map(
+            Device.cpu(), draws, draw -> sampler.uniform(draw, schedule.get(scale).tokens(), scale));
+    List<ModelState> children = new ArrayList<>(draws.size());
+    try {
+      for (int from = 0; from < draws.size(); ) {
+        int to = from + 1; // neighbours with numbers go in one call
+        while (to < draws.size() && numbers.get(from).length == numbers.get(to).length) {
+          to++;
+        }
+        if (numbers.get(from).length == 0) {
+          to = from + 1;
+        }
+        for (InfinityNetwork.Child child :
+            network.draw(
+                evaluation, parent.code(), numbers.subList(from, to), sampler.certain(), scale)) {
+          children.add(new InfinityState(parent, child.code(), before + child.logProb(), complete));
+        }
+        from = to;
       }
       return children;
     } catch (RuntimeException | Error e) {
@@ -252,7 +323,7 @@ public final class InfinityModel implements GenerativeModel {
   public WorkCounters counters() {
     return network
         .counters()
-        .plus(new WorkCounters(0, 0, textEncoder.flops() + tokenizer.flops(), tokenizer.images()));
+        .plus(new WorkCounters(0, 0, text.flops() + tokenizer.flops(), tokenizer.images()));
   }
 
   @Override
@@ -260,8 +331,7 @@ public final class InfinityModel implements GenerativeModel {
     Set<AutoCloseable> parts = new LinkedHashSet<>();
     parts.add(tokenizer);
     parts.add(network);
-    parts.add(textEncoder);
-    parts.add(textTokenizer);
+    parts.add(text);
     RuntimeException failure = null;
     for (AutoCloseable part : parts) {
       try {

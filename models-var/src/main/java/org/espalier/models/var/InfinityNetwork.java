@@ -2,13 +2,16 @@ package org.espalier.models.var;
 
 import ai.djl.Device;
 import java.util.ArrayList;
-import java.util.Collection;
+import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The transformer of Infinity over one schedule: conditioning once a prompt, one evaluation a
@@ -39,12 +42,114 @@ final class InfinityNetwork implements AutoCloseable {
   }
 
   /**
-   * One evaluation.
-   *
-   * @param logits (tokens, bits, 2), after guidance and temperature, on the host
-   * @param memory its keys and values
+   * Keys and values of one scale, of all trajectories that were evaluated in one call: (depth, 2,
+   * R, N, L, H, D). Freed with the last of them.
    */
-  record Evaluation(float[] logits, TorchTensor memory) {}
+  private static final class Memory {
+    private final TorchTensor tensor;
+    private final int trajectories;
+    private int users;
+
+    Memory(TorchTensor tensor, int trajectories) {
+      this.tensor = tensor;
+      this.trajectories = trajectories;
+      this.users = trajectories;
+    }
+
+    synchronized void release() {
+      if (--users == 0) {
+        tensor.close();
+      }
+    }
+  }
+
+  /** Logits of one call: on the host where bits are drawn there, else (N, L, 2 * bits). */
+  private static final class Logits {
+    private final TorchTensor tensor;
+    private int users;
+
+    Logits(TorchTensor tensor, int users) {
+      this.tensor = tensor;
+      this.users = users;
+    }
+
+    synchronized void release() {
+      if (--users == 0) {
+        tensor.close();
+      }
+    }
+  }
+
+  /** One trajectory's evaluation of one scale. */
+  static final class Evaluation implements AutoCloseable {
+    private final float @Nullable [] hostLogits;
+    private final @Nullable Logits deviceLogits;
+    private final @Nullable Memory memory;
+    private final int index;
+    private final AtomicBoolean closed = new AtomicBoolean();
+
+    private Evaluation(
+        float @Nullable [] hostLogits,
+        @Nullable Logits deviceLogits,
+        @Nullable Memory memory,
+        int index) {
+      this.hostLogits = hostLogits;
+      this.deviceLogits = deviceLogits;
+      this.memory = memory;
+      this.index = index;
+    }
+
+    /** (tokens, bits, 2), after guidance and temperature. */
+    float[] logits() {
+      float[] values = hostLogits;
+      if (values == null) {
+        throw new IllegalStateException("the logits are on the device");
+      }
+      return values;
+    }
+
+    private Memory memory() {
+      Memory kept = memory;
+      if (kept == null || closed.get()) {
+        throw new IllegalStateException("the keys and values of a scale are not kept");
+      }
+      return kept;
+    }
+
+    /** Bytes of its share in native memory. */
+    long nativeBytes() {
+      return (memory == null ? 0 : memory.tensor.nativeBytes() / memory.trajectories)
+          + (deviceLogits == null ? 0 : deviceLogits.tensor.nativeBytes() / deviceLogits.users);
+    }
+
+    @Override
+    public void close() {
+      if (closed.compareAndSet(false, true)) {
+        if (memory != null) {
+          memory.release();
+        }
+        if (deviceLogits != null) {
+          deviceLogits.release();
+        }
+      }
+    }
+  }
+
+  /**
+   * One trajectory to evaluate.
+   *
+   * @param code its summed code
+   * @param past the evaluations of the earlier scales, in order
+   */
+  record Row(TorchTensor code, List<Evaluation> past) {}
+
+  /**
+   * What was drawn for one child.
+   *
+   * @param logProb natural logarithm of its bits' probability
+   * @param code its summed code
+   */
+  record Child(double logProb, TorchTensor code) {}
 
   /**
    * Loads a transformer.
@@ -79,6 +184,7 @@ final class InfinityNetwork implements AutoCloseable {
             .attribute("max_log_scale", Math.log(100))
             .attribute("code_scale", 1 / Math.sqrt(codeChannels))
             .attribute("patchify", patchified())
+            .attribute("attention", TorchEngine.attentionKernel(device))
             .attribute(
                 "level_every",
                 levelEveryChunk
@@ -147,38 +253,214 @@ final class InfinityNetwork implements AutoCloseable {
   }
 
   /**
-   * Evaluates one scale.
+   * Evaluates one scale of one trajectory.
    *
    * @param shared of the prompt
-   * @param code the summed code of the earlier scales
-   * @param past keys and values of the earlier scales, in order
+   * @param row the trajectory
    * @param scale from 0
    * @param guidance where and how strongly samples are guided
    */
-  Evaluation step(
-      Shared shared, TorchTensor code, Collection<TorchTensor> past, int scale, Guidance guidance) {
+  Evaluation step(Shared shared, Row row, int scale, Guidance guidance) {
+    return step(shared, List.of(row), scale, guidance).get(0);
+  }
+
+  /**
+   * Evaluates one scale of several trajectories of one prompt in one call. What they have in common
+   * of their past is read once for all.
+   *
+   * @param shared of the prompt
+   * @param batch the trajectories
+   * @param scale from 0
+   * @param guidance where and how strongly samples are guided
+   */
+  List<Evaluation> step(Shared shared, List<Row> batch, int scale, Guidance guidance) {
     ScaleSchedule.Grid grid = schedule.get(scale);
-    List<TorchTensor> results =
-        program.run(
-            "step",
-            shared.tensors,
-            code,
-            List.copyOf(past),
-            ropes.get(scale),
-            scale,
-            grid.height(),
-            grid.width(),
-            guidance.cfg().get(scale),
-            guidance.tau().get(scale),
-            guidance.onLogits(),
-            guidance.layerNumbers());
-    try (TorchTensor logits = results.get(0)) {
-      rows.addAndGet(shared.rows);
-      tokens.addAndGet((long) shared.rows * grid.tokens());
-      flops.addAndGet(stepFlops(scale, shared.textTokens, shared.rows, guidance.onLogits()));
-      return new Evaluation(logits.toFloats(), results.get(1));
+    boolean keep = scale + 1 < schedule.size();
+    List<TorchTensor> temporary = new ArrayList<>();
+    List<TorchTensor> common = new ArrayList<>();
+    List<TorchTensor> own = new ArrayList<>();
+    List<TorchTensor> results;
+    try {
+      for (int i = 0; i < scale; i++) {
+        collect(batch, i, common, own, temporary);
+      }
+      results =
+          program.run(
+              "step",
+              shared.tensors,
+              batch.stream().map(Row::code).toList(),
+              common,
+              own,
+              ropes.get(scale),
+              scale,
+              grid.height(),
+              grid.width(),
+              keep,
+              guidance.cfg().get(scale),
+              guidance.tau().get(scale),
+              guidance.onLogits(),
+              guidance.layerNumbers());
+    } finally {
+      temporary.forEach(TorchTensor::close);
+    }
+    int size = batch.size();
+    rows.addAndGet((long) shared.rows * size);
+    tokens.addAndGet((long) shared.rows * grid.tokens() * size);
+    flops.addAndGet(stepFlops(scale, shared.textTokens, shared.rows, guidance.onLogits()) * size);
+    TorchTensor logits = results.get(0);
+    TorchTensor made = results.get(1);
+    Memory memory = keep ? new Memory(made, size) : null;
+    if (!keep) {
+      made.close();
+    }
+    List<Evaluation> evaluations = new ArrayList<>(size);
+    if (drawsOnDevice()) {
+      Logits left = new Logits(logits, size);
+      for (int i = 0; i < size; i++) {
+        evaluations.add(new Evaluation(null, left, memory, i));
+      }
+      return evaluations;
+    }
+    try (logits) {
+      float[] all = logits.toFloats();
+      int each = all.length / size;
+      for (int i = 0; i < size; i++) {
+        float[] values = size == 1 ? all : Arrays.copyOfRange(all, i * each, (i + 1) * each);
+        evaluations.add(new Evaluation(values, null, memory, i));
+      }
+      return evaluations;
     } catch (RuntimeException e) {
-      results.get(1).close();
+      made.close();
+      throw e;
+    }
+  }
+
+  /**
+   * How many trajectories may be evaluated in one call.
+   *
+   * @param shared of the prompt
+   * @param scale from 0
+   * @param budget bytes of native memory that all tensors together may take; 0 for no limit
+   */
+  int mostRows(Shared shared, int scale, long budget) {
+    if (budget == 0) {
+      return Integer.MAX_VALUE;
+    }
+    long width = architecture.width();
+    long length = schedule.get(scale).tokens();
+    long past = schedule.tokensBefore(scale);
+    int bytes = program.device().isGpu() ? 2 : 4;
+    // Keys and values that stay, one layer's of the whole path, the residual stream in float32
+    // with four intermediate results of its size, and the feed-forward part.
+    long each =
+        shared.rows
+            * (2 * bytes * width * (architecture.depth() * length + 2 * (past + length))
+                + length * (5 * 4 * width + 2L * bytes * architecture.hidden()));
+    long left = budget - TorchTensor.liveBytes();
+    return (int) Math.max(1, Math.min(Integer.MAX_VALUE, left / each));
+  }
+
+  /** Whether bits are drawn where the logits are. */
+  boolean drawsOnDevice() {
+    return program.device().isGpu();
+  }
+
+  /** Finds one earlier scale's keys and values: once where all have the same, else side by side. */
+  private void collect(
+      List<Row> batch,
+      int scale,
+      List<TorchTensor> common,
+      List<TorchTensor> own,
+      List<TorchTensor> temporary) {
+    Evaluation first = batch.get(0).past.get(scale);
+    Memory memory = first.memory();
+    boolean same = true;
+    boolean ordered = memory.trajectories == batch.size();
+    for (int i = 0; i < batch.size(); i++) {
+      Evaluation past = batch.get(i).past.get(scale);
+      same &= past.memory() == memory && past.index == first.index;
+      ordered &= past.memory() == memory && past.index == i;
+    }
+    if (same) {
+      if (memory.trajectories == 1) {
+        common.add(memory.tensor);
+      } else {
+        TorchTensor picked = program.call("pick", memory.tensor, first.index);
+        temporary.add(picked);
+        common.add(picked);
+      }
+    } else if (ordered) {
+      own.add(memory.tensor);
+    } else {
+      TorchTensor gathered =
+          program.call(
+              "gather",
+              batch.stream().map(row -> row.past.get(scale).memory().tensor).toList(),
+              batch.stream().mapToLong(row -> row.past.get(scale).index).toArray());
+      temporary.add(gathered);
+      own.add(gathered);
+    }
+  }
+
+  /**
+   * Draws children on the device.
+   *
+   * @param evaluation of the parent
+   * @param code the parent's summed code
+   * @param uniform for each child numbers in [0, 1), (tokens, bits); or empty for one by the mode
+   * @param certain a bit whose less probable outcome is at most as probable takes the other one
+   * @param scale from 0
+   */
+  List<Child> draw(
+      Evaluation evaluation,
+      TorchTensor code,
+      List<float[]> uniform,
+      double certain,
+      int scale) {
+    Logits logits = evaluation.deviceLogits;
+    if (logits == null) {
+      throw new IllegalStateException("the logits are on the host");
+    }
+    return draw(logits.tensor, evaluation.index, code, uniform, certain, scale);
+  }
+
+  /** The same from logits (N, tokens, 2 * bits), of which the ones of an index count. */
+  List<Child> draw(
+      TorchTensor logits,
+      int index,
+      TorchTensor code,
+      List<float[]> uniform,
+      double certain,
+      int scale) {
+    ScaleSchedule.Grid grid = schedule.get(scale);
+    int children = uniform.size();
+    int each = uniform.get(0).length;
+    float[] all = new float[children * each];
+    for (int i = 0; i < children; i++) {
+      System.arraycopy(uniform.get(i), 0, all, i * each, each);
+    }
+    List<TorchTensor> results;
+    try (TorchTensor numbers = TorchTensor.of(program.device(), all, children, each)) {
+      results =
+          program.run(
+              "draw",
+              code,
+              logits,
+              index,
+              numbers,
+              certain,
+              grid.height(),
+              grid.width());
+    }
+    try (TorchTensor logProbs = results.get(0)) {
+      double[] values = logProbs.toDoubles();
+      List<Child> drawn = new ArrayList<>(children);
+      for (int i = 0; i < children; i++) {
+        drawn.add(new Child(values[i], results.get(i + 1)));
+      }
+      return drawn;
+    } catch (RuntimeException e) {
+      results.forEach(TorchTensor::close);
       throw e;
     }
   }

@@ -1,8 +1,8 @@
 package org.espalier.models.var;
 
 import java.util.ArrayDeque;
-import java.util.Collection;
 import java.util.Deque;
+import java.util.List;
 import java.util.OptionalDouble;
 import org.espalier.spi.ModelState;
 import org.espalier.torch.TorchTensor;
@@ -62,21 +62,21 @@ final class InfinityState implements ModelState {
   }
 
   /** Keys and values of all earlier scales, from the root on. */
-  Collection<TorchTensor> past() {
-    Deque<TorchTensor> past = new ArrayDeque<>(step);
+  List<InfinityNetwork.Evaluation> past() {
+    Deque<InfinityNetwork.Evaluation> past = new ArrayDeque<>(step);
     for (InfinityState state = parent; state != null; state = state.parent) {
       InfinityNetwork.Evaluation made = state.evaluation();
       if (made == null) {
         throw new IllegalStateException("a parent was never expanded or is closed");
       }
-      past.addFirst(made.memory());
+      past.addFirst(made);
     }
-    return past;
+    return List.copyOf(past);
   }
 
   @Override
   public synchronized long nativeBytes() {
-    return code.nativeBytes() + (evaluation == null ? 0 : evaluation.memory().nativeBytes());
+    return code.nativeBytes() + (evaluation == null ? 0 : evaluation.nativeBytes());
   }
 
   @Override
@@ -88,7 +88,7 @@ final class InfinityState implements ModelState {
   public synchronized void close() {
     code.close();
     if (evaluation != null) {
-      evaluation.memory().close();
+      evaluation.close();
       evaluation = null;
     }
   }

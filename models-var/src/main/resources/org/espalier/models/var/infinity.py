@@ -1,20 +1,45 @@
 # The transformer of Infinity (https://arxiv.org/abs/2412.04431). Keys as published, but for the blocks:
 # "blocks.N." stands for "block_chunks.A.module.B.".
 #
-# Shapes: R rows (2 with guidance: conditional, unconditional), L tokens of the scale at hand, C width,
-# H heads, D = C / H, T tokens of text.
+# Shapes: N trajectories of one prompt, R rows each (2 with guidance: conditional, unconditional), L tokens
+# of the scale at hand, C width, H heads, D = C / H, T tokens of text. The trajectories of a call lie one
+# after the other along the length: all but self-attention takes them for one long scale.
 def project(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
   weight = w[p + ".weight"]
   return torch.linear(torch.to(x, weight.dtype), weight, w[p + ".bias"])
 # (R, L, n * H * D) -> (n, R, H, L, D)
 def unpack_heads(x: Tensor, n: int, heads: int) -> Tensor:
   return torch.permute(torch.view(x, [torch.size(x, 0), torch.size(x, 1), n, heads, -1]), [2, 0, 3, 1, 4])
-# Queries and keys (R, L, 2, H, D) float32: each brought to the length of scale (2, H, 1), then turned.
-# Neighbouring pairs are complex numbers, rope (L, 1, 1, D / 2) their factors.
-def rotate(x: Tensor, scale: Tensor, rope: Tensor) -> Tensor:
-  length = torch.clamp_min_(torch.norm(x, 2, [-1], True), 1.e-12)
-  turned = torch.view_as_complex(torch.unflatten(x, -1, [-1, 2])) * rope
-  return torch.mul_(torch.flatten(torch.view_as_real(turned), -2), scale / length)
+# Softmax attention over (B, H, L, D), its scale in the queries, with the logarithms of the softmax's sums (B, H, L).
+# On a GPU libtorch's attention with sums is called by name: cuDNN's, or the flash kernel where cuDNN has none.
+def attend(q: Tensor, k: Tensor, v: Tensor, kernel: str) -> Tuple[Tensor, Tensor]:
+  if kernel == "cudnn":
+    o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_cudnn_attention(q, k, v, None, True, 0., False, False, scale=1.)
+    sums = torch.view(sums, [torch.size(q, 0), torch.size(q, 1), torch.size(q, 2)])
+  elif kernel == "flash":
+    o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_flash_attention(q, k, v, 0., False, False, scale=1.)
+  else:
+    scores = torch.matmul(q, torch.transpose(k, 2, 3))
+    sums = torch.logsumexp(scores, [-1])
+    o = torch.matmul(torch.softmax(scores, -1), v)
+  return (o, sums)
+# Self-attention of N trajectories: queries (R, N * L, H, D) see the shared keys and values (2, R, 1, P, H, D) and
+# those of their own (2, R, N, L', H, D). The shared part is one attention in which all trajectories' queries
+# follow each other; both parts are merged by their softmax sums. -> (R, N * L, C)
+def forked_attention(q: Tensor, shared: List[Tensor], own: Tensor, kernel: str) -> Tensor:
+  R = torch.size(q, 0)
+  N = torch.size(own, 2)
+  path = torch.unbind(torch.transpose(torch.flatten(own, 1, 2), 2, 3), 0)
+  split = torch.flatten(torch.unflatten(q, 1, [N, -1]), 0, 1)
+  o, sums, = attend(torch.transpose(split, 1, 2), path[0], path[1], kernel)
+  o = torch.flatten(torch.unflatten(torch.transpose(o, 1, 2), 0, [R, N]), 1, 2)
+  if torch.len(shared) > 0:
+    prefix = torch.unbind(torch.transpose(torch.flatten(torch.cat(shared, 3), 1, 2), 2, 3), 0)
+    p, before, = attend(torch.transpose(q, 1, 2), prefix[0], prefix[1], kernel)
+    after = torch.flatten(torch.permute(torch.unflatten(sums, 0, [R, N]), [0, 1, 3, 2]), 1, 2)
+    weight = torch.unsqueeze(torch.sigmoid(after - torch.transpose(before, 1, 2)), -1)
+    o = torch.lerp(torch.transpose(p, 1, 2), o, torch.to(weight, o.dtype))
+  return torch.flatten(o, 2)
 def modulate(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
   return torch.addcmul(shift, plain_layer_norm(x, eps), scale)
 class Infinity(Module):
@@ -70,64 +95,102 @@ class Infinity(Module):
     angles = torch.cat([torch.outer(torch.to(rows, 6), inverse), torch.outer(torch.to(columns, 6), inverse)], -1)
     factors = torch.view_as_complex(torch.stack([torch.cos(angles), torch.sin(angles)], -1))
     return torch.unsqueeze(torch.unsqueeze(factors, 1), 1)
-  # One scale of one trajectory.
-  #   code (1, d, H, W): the summed code so far; unused at scale 0
-  #   past: keys and values of the earlier scales, each (depth, 2, R, H, L', D)
+  # One scale of N trajectories.
+  #   codes: the summed code (1, d, H, W) of each so far; unused at scale 0
+  #   shared, own: keys and values of the earlier scales, each (depth, 2, R, 1, L', H, D) and (depth, 2, R, N, L', H, D)
+  #   keep: whether a later scale needs this one's keys and values
   #   on_logits: whether guidance is applied to the logits
   #   guided_layers: layers after whose output guidance is applied
-  # -> logits (L, 2 * bits) after guidance and temperature, keys and values (depth, 2, R, H, L, D)
-  def step(self, conditioning: List[Tensor], code: Tensor, past: List[Tensor], rope: Tensor, scale: int, height: int, width: int, guidance: float, tau: float, on_logits: bool, guided_layers: List[int]) -> List[Tensor]:
+  # -> logits (N, L, 2 * bits) after guidance and temperature, keys and values (depth, 2, R, N, L, H, D)
+  def step(self, conditioning: List[Tensor], codes: List[Tensor], shared: List[Tensor], own: List[Tensor], rope: Tensor, scale: int, height: int, width: int, keep: bool, guidance: float, tau: float, on_logits: bool, guided_layers: List[int]) -> List[Tensor]:
     w = self.w
     start = conditioning[0]
     modulation = conditioning[1]
     head = conditioning[2]
     memory = conditioning[3]
     R = torch.size(start, 0)
-    if scale == 0:
-      x = start
-    else:
-      grid = torch.upsample_bilinear2d(code, [height, width], False)
-      if self.patchify:
-        grid = torch.pixel_unshuffle(torch.upsample_bilinear2d(code, [height * 2, width * 2], False), 2)
-      x = project(w, "word_embed", torch.transpose(torch.flatten(grid, 2), 1, 2))
-      x = torch.expand(torch.to(x, 6), [R, -1, -1])
-    level = torch.select(w["lvl_embed.weight"], 0, scale)
+    N = torch.len(codes)
     L = height * width
-    own = torch.empty([self.depth, 2, R, self.heads, L, self.head_width], dtype=memory.dtype, device=memory.device)
+    C = torch.size(start, 2)
+    if scale == 0:
+      x = torch.repeat(start, [1, N, 1])
+    else:
+      grid = torch.upsample_bilinear2d(torch.cat(codes, 0), [height, width], False)
+      if self.patchify:
+        grid = torch.pixel_unshuffle(torch.upsample_bilinear2d(torch.cat(codes, 0), [height * 2, width * 2], False), 2)
+      x = project(w, "word_embed", torch.transpose(torch.flatten(grid, 2), 1, 2))
+      x = torch.expand(torch.reshape(torch.to(x, 6), [1, N * L, -1]), [R, -1, -1])
+    level = torch.select(w["lvl_embed.weight"], 0, scale)
+    kept = 1
+    if keep:
+      kept = self.depth
+    like = memory.dtype
+    made = torch.empty([kept, 2, R, N, L, self.heads, self.head_width], dtype=like, device=memory.device)
+    mine = torch.unbind(made, 0)
+    modulations = torch.unbind(torch.flatten(modulation, 0, 1), 0)
+    texts = torch.unbind(torch.flatten(memory, 0, 1), 0)
+    before = annotate(List[List[Tensor]], [])
+    for block in shared:
+      _0 = torch.append(before, torch.unbind(block, 0))
+    apart = annotate(List[List[Tensor]], [])
+    for block in own:
+      _1 = torch.append(apart, torch.unbind(block, 0))
+    # Calls of functions are not inlined and small scales wait for the interpreter, so the block is written out.
     for i in range(self.depth):
       p = "blocks." + str(i) + "."
       if i % self.level_every == 0:
         x = x + level # a tensor of its own, which the blocks change in place
-      m = torch.select(modulation, 0, i)
-      # self-attention over this scale and all earlier ones
-      h = modulate(x, torch.select(m, 0, 2), torch.select(m, 0, 4), self.eps)
-      qkv = torch.view(project(w, p + "sa.mat_qkv", h), [R, L, 3, self.heads, self.head_width])
-      qk = rotate(torch.to(torch.slice(qkv, 2, 0, 2), 6), w[p + "sa.scale"], rope)
-      qk = torch.permute(torch.to(qk, qkv.dtype), [2, 0, 3, 1, 4])
-      k = torch.select(qk, 0, 1)
-      v = torch.transpose(torch.select(qkv, 2, 2), 1, 2)
-      mine = torch.select(own, 0, i)
-      k = torch.copy_(torch.select(mine, 0, 0), k)
-      v = torch.copy_(torch.select(mine, 0, 1), v)
-      if torch.len(past) > 0:
-        both = annotate(List[Tensor], [])
-        for block in past:
-          _0 = torch.append(both, torch.select(block, 0, i))
-        _1 = torch.append(both, mine)
-        joined = torch.cat(both, 3)
-        k = torch.select(joined, 0, 0)
-        v = torch.select(joined, 0, 1)
-      o = torch.scaled_dot_product_attention(torch.select(qk, 0, 0), k, v, None, 0., False, scale=1.)
-      x = torch.addcmul_(x, torch.to(project(w, p + "sa.proj", merge_heads(o)), 6), torch.select(m, 0, 0))
+      m = 6 * i
+      # self-attention over this scale and all earlier ones; each query and key is brought to a length, then
+      # turned: neighbouring pairs are complex numbers, rope (L, 1, 1, D / 2) their factors
+      h = torch.layer_norm(x, [C], None, None, self.eps)
+      h = torch.addcmul(modulations[m + 4], h, modulations[m + 2], value=1, out=torch.empty_like(x, dtype=like))
+      qkv = torch.linear(h, w[p + "sa.mat_qkv.weight"], w[p + "sa.mat_qkv.bias"])
+      qkv = torch.view(qkv, [R, N, L, 3, self.heads, self.head_width])
+      qk = torch.slice(qkv, 3, 0, 2)
+      length = torch.clamp_min_(torch.norm(qk, 2, [-1], True, dtype=6), 1.e-12)
+      qk = torch.view_as_complex(torch.unflatten(qk * (w[p + "sa.scale"] / length), -1, [-1, 2])) * rope
+      qk = torch.flatten(torch.view_as_real(qk), -2)
+      q = torch.flatten(torch.to(torch.select(qk, 3, 0), like), 1, 2)
+      now = mine[i % kept]
+      _2 = torch.copy_(torch.select(now, 0, 0), torch.select(qk, 3, 1))
+      _3 = torch.copy_(torch.select(now, 0, 1), torch.select(qkv, 3, 2))
+      parts = annotate(List[Tensor], [])
+      for blocks in before:
+        _4 = torch.append(parts, blocks[i])
+      if N == 1:
+        joined = now
+        if torch.len(parts) > 0:
+          _5 = torch.append(parts, now)
+          joined = torch.cat(parts, 3)
+        kv = torch.unbind(torch.transpose(torch.flatten(joined, 1, 2), 2, 3), 0)
+        o = torch.scaled_dot_product_attention(torch.transpose(q, 1, 2), kv[0], kv[1], None, 0., False, scale=1.)
+        o = torch.flatten(torch.transpose(o, 1, 2), 2)
+      else:
+        path = now
+        if torch.len(apart) > 0:
+          forked = annotate(List[Tensor], [])
+          for blocks in apart:
+            _6 = torch.append(forked, blocks[i])
+          _7 = torch.append(forked, now)
+          path = torch.cat(forked, 3)
+        o = forked_attention(q, parts, path, self.attention)
+      x = torch.addcmul_(x, torch.linear(o, w[p + "sa.proj.weight"], w[p + "sa.proj.bias"]), modulations[m])
       # cross-attention to the text
-      h = project(w, p + "ca.mat_q", layer_norm(w, p + "ca_norm", x, self.eps))
-      text = torch.select(memory, 0, i)
-      o = torch.scaled_dot_product_attention(split_heads(h, self.heads), torch.select(text, 0, 0), torch.select(text, 0, 1))
-      x = torch.add_(x, torch.to(project(w, p + "ca.proj", merge_heads(o)), 6))
+      h = torch.to(torch.layer_norm(x, [C], w[p + "ca_norm.weight"], w[p + "ca_norm.bias"], self.eps), like)
+      q = torch.view(torch.linear(h, w[p + "ca.mat_q.weight"], w[p + "ca.mat_q.bias"]), [R, N * L, self.heads, self.head_width])
+      o = torch.scaled_dot_product_attention(torch.transpose(q, 1, 2), texts[2 * i], texts[2 * i + 1])
+      o = torch.flatten(torch.transpose(o, 1, 2), 2)
+      x = torch.add_(x, torch.linear(o, w[p + "ca.proj.weight"], w[p + "ca.proj.bias"]))
       # feed-forward
-      h = modulate(x, torch.select(m, 0, 3), torch.select(m, 0, 5), self.eps)
-      h = torch.gelu(project(w, p + "ffn.fc1", h), approximate="tanh")
-      x = torch.addcmul_(x, torch.to(project(w, p + "ffn.fc2", h), 6), torch.select(m, 0, 1))
+      h = torch.layer_norm(x, [C], None, None, self.eps)
+      h = torch.addcmul(modulations[m + 5], h, modulations[m + 3], value=1, out=torch.empty_like(x, dtype=like))
+      if self.attention == "plain":
+        h = torch.gelu(torch.linear(h, w[p + "ffn.fc1.weight"], w[p + "ffn.fc1.bias"]), approximate="tanh")
+      else: # one kernel on a GPU
+        wide = torch._addmm_activation(w[p + "ffn.fc1.bias"], torch.flatten(h, 0, 1), torch.t(w[p + "ffn.fc1.weight"]), use_gelu=True)
+        h = torch.unflatten(wide, 0, [R, -1])
+      x = torch.addcmul_(x, torch.linear(h, w[p + "ffn.fc2.weight"], w[p + "ffn.fc2.bias"]), modulations[m + 1])
       if R == 2:
         for g in guided_layers:
           if g == i:
@@ -141,7 +204,37 @@ class Infinity(Module):
     result = torch.select(logits, 0, 0)
     if rows == 2:
       result = result * guidance + torch.select(logits, 0, 1) * (1. - guidance)
-    return [torch.contiguous(result), own]
+    return [torch.contiguous(torch.unflatten(result, 0, [N, L])), made]
+  # Several trajectories' keys and values (depth, 2, R, n, L, H, D), of each the one of an index, side by side.
+  def gather(self, blocks: List[Tensor], indices: List[int]) -> Tensor:
+    rows = annotate(List[Tensor], [])
+    for i in range(torch.len(blocks)):
+      _0 = torch.append(rows, torch.select(blocks[i], 3, indices[i]))
+    return torch.stack(rows, 3)
+  # The one of an index, without a copy.
+  def pick(self, block: Tensor, index: int) -> Tensor:
+    return torch.slice(block, 3, index, index + 1)
+  # Draws children of a trajectory on the device, as the host does it in BitSampler.
+  #   logits (n, L, 2 * bits) of which the one of an index counts, uniform (k, L * bits) or empty for the mode
+  #   certain: a bit whose less probable outcome is at most as probable as this takes the other one
+  # -> the natural logarithm of each child's probability (k), and its summed code
+  def draw(self, code: Tensor, logits: Tensor, index: int, uniform: Tensor, certain: float, height: int, width: int) -> List[Tensor]:
+    pair = torch.unflatten(torch.to(torch.select(logits, 0, index), 7), -1, [-1, 2])
+    difference = torch.select(pair, -1, 1) - torch.select(pair, -1, 0)
+    likelier = torch.gt(difference, 0)
+    one = torch.sigmoid(difference)
+    settled = torch.le(torch.minimum(one, 1. - one), certain)
+    results = annotate(List[Tensor], [])
+    if torch.numel(uniform) == 0:
+      bits = torch.unsqueeze(likelier, 0)
+    else:
+      drawn = torch.lt(torch.view(uniform, [torch.size(uniform, 0), torch.size(difference, 0), -1]), one)
+      bits = torch.where(settled, likelier, drawn)
+    terms = torch.log_sigmoid(torch.where(bits, difference, torch.neg(difference)))
+    _0 = torch.append(results, torch.sum(torch.masked_fill(terms, settled, 0.), [1, 2]))
+    for i in range(torch.size(bits, 0)):
+      _1 = torch.append(results, self.accept(code, torch.select(bits, 0, i), height, width))
+    return results
   # Adds the bits (L, bits) uint8 of a scale to the summed code (1, d, H, W).
   def accept(self, code: Tensor, bits: Tensor, height: int, width: int) -> Tensor:
     size = [torch.size(code, 2), torch.size(code, 3)]

@@ -113,11 +113,12 @@ class InfinityNanoTest {
               true,
               List.of());
       TorchTensor code = network.emptyCode();
-      List<TorchTensor> past = new ArrayList<>();
+      List<InfinityNetwork.Evaluation> past = new ArrayList<>();
       double largest = 0;
       for (int scale = 0; scale < 7; scale++) {
-        InfinityNetwork.Evaluation evaluation = network.step(shared, code, past, scale, guidance);
-        past.add(evaluation.memory());
+        InfinityNetwork.Evaluation evaluation = network.step(
+                    shared, new InfinityNetwork.Row(code, past), scale, guidance);
+        past.add(evaluation);
         float[] expected = golden.floats("logits." + scale);
         largest = Math.max(largest, ParityCase.largestError(evaluation.logits(), expected));
         byte[] bits = new byte[expected.length / 2];
@@ -132,7 +133,7 @@ class InfinityNanoTest {
       byte[] pixels = tokenizer.decode(code).rgb();
       long[] expected = golden.longs("image_u8");
       code.close();
-      past.forEach(TorchTensor::close);
+      past.forEach(InfinityNetwork.Evaluation::close);
       System.out.printf("nano: largest errors: logits %.2e, code %.2e%n", largest, codeError);
       // guidance multiplies the rounding errors of its two rows by cfg and by cfg - 1
       double cfg = Double.parseDouble(golden.metadata().get("cfg"));

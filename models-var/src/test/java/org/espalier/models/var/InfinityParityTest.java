@@ -86,7 +86,7 @@ class InfinityParityTest {
               .isEqualTo(Integer.parseInt(metadata.get("num_heads")));
         }
         TensorInfo text = golden.info("text_features");
-        List<TorchTensor> past = new ArrayList<>();
+        List<InfinityNetwork.Evaluation> past = new ArrayList<>();
         TorchTensor code = network.emptyCode();
         try (TorchTensor features =
                 TorchTensor.of(
@@ -94,8 +94,9 @@ class InfinityParityTest {
             InfinityNetwork.Shared shared = network.condition(features, guidance.guided())) {
           for (int scale = 0; scale < schedule.size(); scale++) {
             InfinityNetwork.Evaluation evaluation =
-                network.step(shared, code, past, scale, guidance);
-            past.add(evaluation.memory());
+                network.step(
+                    shared, new InfinityNetwork.Row(code, past), scale, guidance);
+            past.add(evaluation);
             float[] expected = golden.floats("logits." + scale);
             largestLogit =
                 Math.max(largestLogit, ParityCase.largestError(evaluation.logits(), expected));
@@ -122,7 +123,7 @@ class InfinityParityTest {
             }
           }
         } finally {
-          past.forEach(TorchTensor::close);
+          past.forEach(InfinityNetwork.Evaluation::close);
           code.close();
         }
       }

@@ -46,7 +46,8 @@ import picocli.CommandLine.IVersionProvider;
       GenerateCommand.class,
       ScoreCommand.class,
       PluginsCommand.class,
-      VerifiersCommand.class
+      VerifiersCommand.class,
+      BenchCommand.class
     })
 public final class Main {
   /** Everything went well. */
