@@ -29,7 +29,7 @@ public final class MatrixProduct {
    * @return floating-point operations a second
    */
   public static double measure(Device device) {
-    int size = device.isGpu() ? 8192 : 768;
+    int size = device.isGpu() ? 8192 : 512;
     int times = 10;
     WeightSpec spec = WeightSpec.builder().key("a", size, size).key("b", size, size).build();
     try (TorchProgram program =

@@ -42,8 +42,7 @@ final class RandomWeights implements WeightSource {
     List<Long> shape = shapes.get(name);
     if (shape == null) {
       throw EspalierException.config(
-          "The random weights lack the key " + name + ".",
-          Names.suggestion(name, shapes.keySet()));
+          "The random weights lack the key " + name + ".", Names.suggestion(name, shapes.keySet()));
     }
     return new TensorInfo(DType.F32, shape);
   }

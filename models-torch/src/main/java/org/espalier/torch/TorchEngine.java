@@ -140,9 +140,7 @@ public final class TorchEngine {
    * @param device from {@link #device}
    */
   public static long usedBytes(Device device) {
-    return device.isGpu()
-        ? CudaUtils.getGpuMemory(device).getCommitted()
-        : TorchTensor.liveBytes();
+    return device.isGpu() ? CudaUtils.getGpuMemory(device).getCommitted() : TorchTensor.liveBytes();
   }
 
   /** The version of libtorch, for provenance. */

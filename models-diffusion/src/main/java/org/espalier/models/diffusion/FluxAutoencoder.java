@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
-import org.espalier.torch.DType;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
@@ -13,7 +12,8 @@ import org.espalier.torch.WeightSource;
 
 /**
  * The autoencoder of FLUX.1. Latents are packed: patches of 2 x 2 latent pixels, row by row, each
- * as channels, then rows, then columns. It computes in float32 on every device. Thread-safe.
+ * as channels, then rows, then columns. It computes in float32 on the CPU, in bfloat16 on a GPU.
+ * Thread-safe.
  */
 final class FluxAutoencoder implements AutoCloseable {
   private final AutoencoderArchitecture architecture;
@@ -38,7 +38,6 @@ final class FluxAutoencoder implements AutoCloseable {
             .attribute("scale_factor", architecture.scaleFactor())
             .attribute("shift_factor", architecture.shiftFactor())
             .device(device)
-            .dtype(DType.F32)
             .load(weights, architecture.spec());
   }
 

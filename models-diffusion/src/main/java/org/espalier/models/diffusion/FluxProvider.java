@@ -157,8 +157,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
                   columns,
                   settings.textTokens()));
       FluxAutoencoder autoencoder =
-          keep(
-              opened, new FluxAutoencoder(image, WeightSource.random(image.spec()), device));
+          keep(opened, new FluxAutoencoder(image, WeightSource.random(image.spec()), device));
       FlowSampler sampler = settings.sampler();
       return new FluxModel(
           card(

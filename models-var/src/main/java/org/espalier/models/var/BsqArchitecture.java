@@ -32,7 +32,8 @@ record BsqArchitecture(
   /**
    * The sizes of the decoder that goes with a published transformer.
    *
-   * @param size {@code 2b}: 32 bits, 16 pixels a side for each code; or {@code 8b}: 14 bits, 8 pixels
+   * @param size {@code 2b}: 32 bits, 16 pixels a side for each code; or {@code 8b}: 14 bits, 8
+   *     pixels
    */
   static BsqArchitecture published(String size) {
     boolean small = size.equals("2b");

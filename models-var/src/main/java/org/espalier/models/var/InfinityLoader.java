@@ -186,9 +186,7 @@ final class InfinityLoader {
     facts.put(
         "parameters",
         String.valueOf(
-            architecture
-                .weights(InfinityArchitecture.normalize(transformerWeights))
-                .parameters()));
+            architecture.weights(InfinityArchitecture.normalize(transformerWeights)).parameters()));
     facts.put("schedule", schedule.scales().toString());
     facts.put("cfg", guidance.cfg().toString());
     facts.put(

@@ -275,7 +275,9 @@ public final class InfinityModel implements GenerativeModel {
     // The numbers are keyed; the host makes them for all draws at once.
     List<float[]> numbers =
         RowExecutor.map(
-            Device.cpu(), draws, draw -> sampler.uniform(draw, schedule.get(scale).tokens(), scale));
+            Device.cpu(),
+            draws,
+            draw -> sampler.uniform(draw, schedule.get(scale).tokens(), scale));
     List<ModelState> children = new ArrayList<>(draws.size());
     try {
       for (int from = 0; from < draws.size(); ) {

@@ -412,11 +412,7 @@ final class InfinityNetwork implements AutoCloseable {
    * @param scale from 0
    */
   List<Child> draw(
-      Evaluation evaluation,
-      TorchTensor code,
-      List<float[]> uniform,
-      double certain,
-      int scale) {
+      Evaluation evaluation, TorchTensor code, List<float[]> uniform, double certain, int scale) {
     Logits logits = evaluation.deviceLogits;
     if (logits == null) {
       throw new IllegalStateException("the logits are on the host");
@@ -442,15 +438,7 @@ final class InfinityNetwork implements AutoCloseable {
     List<TorchTensor> results;
     try (TorchTensor numbers = TorchTensor.of(program.device(), all, children, each)) {
       results =
-          program.run(
-              "draw",
-              code,
-              logits,
-              index,
-              numbers,
-              certain,
-              grid.height(),
-              grid.width());
+          program.run("draw", code, logits, index, numbers, certain, grid.height(), grid.width());
     }
     try (TorchTensor logProbs = results.get(0)) {
       double[] values = logProbs.toDoubles();

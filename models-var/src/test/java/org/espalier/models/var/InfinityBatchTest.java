@@ -40,13 +40,13 @@ class InfinityBatchTest {
       features[i] = (float) random.nextGaussian();
     }
     try (WeightSource source = WeightSource.open(weights.resolve("transformer.safetensors"));
-        InfinityNetwork network =
-            new InfinityNetwork(source, schedule, 8, false, Device.cpu());
+        InfinityNetwork network = new InfinityNetwork(source, schedule, 8, false, Device.cpu());
         TorchTensor text = TorchTensor.of(Device.cpu(), features, 1, 5, 24);
         InfinityNetwork.Shared shared = network.condition(text, true)) {
       // Which trajectory of the scale before each one continues: siblings, all of them, a choice.
       int[][] parents = {{0, 0, 0}, {0, 1, 2}, {2, 0}, {0, 0, 1, 1}};
-      List<InfinityNetwork.Row> before = List.of(new InfinityNetwork.Row(network.emptyCode(), List.of()));
+      List<InfinityNetwork.Row> before =
+          List.of(new InfinityNetwork.Row(network.emptyCode(), List.of()));
       open.add(before.get(0).code()::close);
       List<InfinityNetwork.Row> rows = before;
       for (int scale = 0; scale < 4; scale++) {
@@ -94,8 +94,7 @@ class InfinityBatchTest {
         ScaleSchedule.of(List.of(new ScaleSchedule.Grid(1, 1), new ScaleSchedule.Grid(2, 2)));
     Random random = new Random(2);
     try (WeightSource source = WeightSource.open(weights.resolve("transformer.safetensors"));
-        InfinityNetwork network =
-            new InfinityNetwork(source, schedule, 8, false, Device.cpu());
+        InfinityNetwork network = new InfinityNetwork(source, schedule, 8, false, Device.cpu());
         TorchTensor code = network.emptyCode()) {
       float[] logits = new float[4 * 8 * 2];
       float[] uniform = new float[4 * 8];
@@ -112,7 +111,8 @@ class InfinityBatchTest {
           try (TorchTensor drawn = child.code();
               TorchTensor wanted = network.accept(code, expected.bits(), 1)) {
             assertThat(drawn.toFloats()).isEqualTo(wanted.toFloats());
-            assertThat(child.logProb()).isCloseTo(expected.logProb(), org.assertj.core.data.Offset.offset(1e-9));
+            assertThat(child.logProb())
+                .isCloseTo(expected.logProb(), org.assertj.core.data.Offset.offset(1e-9));
           }
         }
       }

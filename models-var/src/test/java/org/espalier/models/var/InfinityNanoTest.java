@@ -116,8 +116,8 @@ class InfinityNanoTest {
       List<InfinityNetwork.Evaluation> past = new ArrayList<>();
       double largest = 0;
       for (int scale = 0; scale < 7; scale++) {
-        InfinityNetwork.Evaluation evaluation = network.step(
-                    shared, new InfinityNetwork.Row(code, past), scale, guidance);
+        InfinityNetwork.Evaluation evaluation =
+            network.step(shared, new InfinityNetwork.Row(code, past), scale, guidance);
         past.add(evaluation);
         float[] expected = golden.floats("logits." + scale);
         largest = Math.max(largest, ParityCase.largestError(evaluation.logits(), expected));

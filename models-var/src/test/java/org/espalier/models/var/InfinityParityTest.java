@@ -94,8 +94,7 @@ class InfinityParityTest {
             InfinityNetwork.Shared shared = network.condition(features, guidance.guided())) {
           for (int scale = 0; scale < schedule.size(); scale++) {
             InfinityNetwork.Evaluation evaluation =
-                network.step(
-                    shared, new InfinityNetwork.Row(code, past), scale, guidance);
+                network.step(shared, new InfinityNetwork.Row(code, past), scale, guidance);
             past.add(evaluation);
             float[] expected = golden.floats("logits." + scale);
             largestLogit =

@@ -51,8 +51,7 @@ final class BenchDriftCommand implements Callable<Integer> {
       split = ";",
       description = "Which, separated by semicolons; default: ${DEFAULT-VALUE}.",
       defaultValue = "{id: infinity, weights: nano};{id: flux, weights: nano}")
-  List<String> models =
-      List.of("{id: infinity, weights: nano}", "{id: flux, weights: nano}");
+  List<String> models = List.of("{id: infinity, weights: nano}", "{id: flux, weights: nano}");
 
   @Option(
       names = "--verifier",
@@ -139,8 +138,7 @@ final class BenchDriftCommand implements Callable<Integer> {
         difference += sum / a.length;
         equalImages += sum / a.length < 1 ? 1 : 0;
         images++;
-        largestScore =
-            Math.max(largestScore, Math.abs(here.scores.get(i) - there.scores.get(i)));
+        largestScore = Math.max(largestScore, Math.abs(here.scores.get(i) - there.scores.get(i)));
       }
     }
     Map<String, Object> result = new LinkedHashMap<>();

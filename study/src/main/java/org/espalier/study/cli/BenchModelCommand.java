@@ -65,10 +65,10 @@ final class BenchModelCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     List<Map<String, Object>> results = new ArrayList<>();
-    double ceiling = MatrixProduct.measure(options.torchDevice());
     long start = System.nanoTime();
     try (GenerativeModel model = options.load(registry)) {
       double loading = (System.nanoTime() - start) * 1e-9;
+      double ceiling = MatrixProduct.measure(options.torchDevice());
       if (!options.json) {
         terminal
             .out()
@@ -108,13 +108,13 @@ final class BenchModelCommand implements Callable<Integer> {
     for (int i = 0; i < options.repeat; i++) {
       timings.add(run(model, prompt, batch, i + 1));
     }
-    double sampling =
-        BenchOptions.median(timings.stream().mapToDouble(Timing::sampling).toArray());
+    double sampling = BenchOptions.median(timings.stream().mapToDouble(Timing::sampling).toArray());
     double decoding = BenchOptions.median(timings.stream().mapToDouble(Timing::decode).toArray());
     List<Double> steps = new ArrayList<>();
     for (int step = 0; step < model.card().horizon(); step++) {
       int at = step;
-      steps.add(rounded(BenchOptions.median(timings.stream().mapToDouble(t -> t.steps[at]).toArray())));
+      steps.add(
+          rounded(BenchOptions.median(timings.stream().mapToDouble(t -> t.steps[at]).toArray())));
     }
     WorkCounters work = timings.get(0).work;
     Map<String, Object> result = new LinkedHashMap<>();

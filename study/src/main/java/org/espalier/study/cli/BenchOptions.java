@@ -83,10 +83,7 @@ final class BenchOptions {
   }
 
   GenerativeModel load(PluginRegistry registry) {
-    return registry
-        .model(Snippets.plugin("--model", snippet()))
-        .loader()
-        .apply(context(registry));
+    return registry.model(Snippets.plugin("--model", snippet())).loader().apply(context(registry));
   }
 
   /** The model as a study would name it. */

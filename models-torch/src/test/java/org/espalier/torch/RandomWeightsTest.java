@@ -1,0 +1,61 @@
+package org.espalier.torch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.Device;
+import java.util.List;
+import org.espalier.api.EspalierException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class RandomWeightsTest {
+  private static final String TEXT =
+      """
+      class Net(Module):
+        def look(self) -> Tensor:
+          return (self.w)["a.weight"]
+      """;
+
+  @AfterEach
+  void forget() {
+    System.clearProperty(TorchEngine.MEMORY_PROPERTY);
+  }
+
+  @Test
+  void haveTheShapesAndAreMadeByTheProgram() {
+    WeightSpec spec = WeightSpec.builder().linear("a", 40, 30).build();
+    WeightSource source = WeightSource.random(spec).renamed(name -> name);
+    assertThat(source.isRandom()).isTrue();
+    assertThat(source.info("a.weight").shape()).isEqualTo(List.of(40L, 30L));
+    assertThatThrownBy(() -> source.info("b"))
+        .isInstanceOf(EspalierException.class)
+        .hasMessageContaining("lack the key b");
+    long live = TorchTensor.liveBytes();
+    try (TorchProgram program =
+            TorchProgram.builder("Net").text(TEXT).device(Device.cpu()).load(source, spec);
+        TorchTensor weight = program.call("look")) {
+      double sum = 0;
+      for (float value : weight.toFloats()) {
+        sum += value * value;
+      }
+      // 1200 numbers of deviation 0.02: six standard errors of the mean square
+      assertThat(Math.sqrt(sum / 1200)).isBetween(0.0175, 0.0225);
+    }
+    assertThat(TorchTensor.liveBytes()).isEqualTo(live);
+  }
+
+  @Test
+  void aBudgetOfMemoryIsReadInBytesOrLargerUnits() {
+    assertThat(TorchEngine.memoryBudget()).isZero();
+    System.setProperty(TorchEngine.MEMORY_PROPERTY, "60GiB");
+    assertThat(TorchEngine.memoryBudget()).isEqualTo(60L << 30);
+    System.setProperty(TorchEngine.MEMORY_PROPERTY, "3 MiB");
+    assertThat(TorchEngine.memoryBudget()).isEqualTo(3L << 20);
+    System.setProperty(TorchEngine.MEMORY_PROPERTY, "much");
+    assertThatThrownBy(TorchEngine::memoryBudget)
+        .isInstanceOf(EspalierException.class)
+        .hasMessage(
+            "[CONFIG] The memory (much) is not a size.\nMaybe set memory to 60GiB or 800MiB.");
+  }
+}
