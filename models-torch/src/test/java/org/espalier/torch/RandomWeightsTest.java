@@ -30,7 +30,7 @@ class RandomWeightsTest {
     assertThat(source.info("a.weight").shape()).isEqualTo(List.of(40L, 30L));
     assertThatThrownBy(() -> source.info("b"))
         .isInstanceOf(EspalierException.class)
-        .hasMessageContaining("lack the key b");
+        .hasMessageContaining("no tensor b");
     long live = TorchTensor.liveBytes();
     try (TorchProgram program =
             TorchProgram.builder("Net").text(TEXT).device(Device.cpu()).load(source, spec);

@@ -11,12 +11,13 @@ def project(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
 def unpack_heads(x: Tensor, n: int, heads: int) -> Tensor:
   return torch.permute(torch.view(x, [torch.size(x, 0), torch.size(x, 1), n, heads, -1]), [2, 0, 3, 1, 4])
 # Softmax attention over (B, H, L, D), its scale in the queries, with the logarithms of the softmax's sums (B, H, L).
-# On a GPU libtorch's attention with sums is called by name: cuDNN's, or the flash kernel where cuDNN has none.
+# On a GPU libtorch's attention with sums is called by name: cuDNN's, which plans anew for each size, where that
+# pays, else the flash kernel.
 def attend(q: Tensor, k: Tensor, v: Tensor, kernel: str) -> Tuple[Tensor, Tensor]:
-  if kernel == "cudnn":
+  if kernel == "cudnn" and torch.size(q, 2) >= 1024:
     o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_cudnn_attention(q, k, v, None, True, 0., False, False, scale=1.)
     sums = torch.view(sums, [torch.size(q, 0), torch.size(q, 1), torch.size(q, 2)])
-  elif kernel == "flash":
+  elif kernel != "plain":
     o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_flash_attention(q, k, v, 0., False, False, scale=1.)
   else:
     scores = torch.matmul(q, torch.transpose(k, 2, 3))

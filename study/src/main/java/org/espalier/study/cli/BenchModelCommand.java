@@ -103,7 +103,7 @@ final class BenchModelCommand implements Callable<Integer> {
 
   private Map<String, Object> measure(
       GenerativeModel model, Conditioning prompt, int batch, double ceiling) {
-    run(model, prompt, batch, 0);
+    double first = run(model, prompt, batch, 0).sampling();
     List<Timing> timings = new ArrayList<>();
     for (int i = 0; i < options.repeat; i++) {
       timings.add(run(model, prompt, batch, i + 1));
@@ -125,6 +125,7 @@ final class BenchModelCommand implements Callable<Integer> {
     result.put("batch", batch);
     result.put("secondsPerImage", rounded(sampling / batch));
     result.put("secondsPerImageWithDecode", rounded((sampling + decoding) / batch));
+    result.put("secondsOfTheFirstBatch", rounded(first));
     result.put("secondsPerStep", steps);
     result.put("tokensPerSecond", Math.round(work.tokens() / sampling));
     result.put("teraflopPerImage", rounded(work.flops() * 1e-12 / batch));
@@ -135,7 +136,7 @@ final class BenchModelCommand implements Callable<Integer> {
   }
 
   private static double rounded(double value) {
-    return Math.round(value * 1e5) * 1e-5;
+    return Math.round(value * 1e5) / 1e5;
   }
 
   private static Timing run(GenerativeModel model, Conditioning prompt, int batch, long seed) {
