@@ -169,7 +169,8 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
               List.of(transformer.program(), autoencoder.program())),
           transformer,
           autoencoder,
-          new FluxText.Noise(device, settings.textTokens(), flow.textWidth(), flow.pooledWidth()),
+          new FluxText.Untrained(
+              device, settings.textTokens(), flow.textWidth(), flow.pooledWidth()),
           new FluxTransformer.Guidance(settings.guidance(), null, 1),
           sampler,
           rows,

@@ -1,9 +1,9 @@
 package org.espalier.models.diffusion;
 
 import ai.djl.Device;
-import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
-import java.util.Random;
+import org.espalier.api.DrawKey;
+import org.espalier.spi.Noise;
+import org.espalier.torch.KeyedNoise;
 import org.espalier.torch.TorchTensor;
 
 /** How prompts become what the transformer is conditioned on. Thread-safe. */
@@ -36,21 +36,15 @@ interface FluxText extends AutoCloseable {
    * @param width of a token
    * @param pooledWidth of the pooled vector
    */
-  record Noise(Device device, int tokens, int width, int pooledWidth) implements FluxText {
+  record Untrained(Device device, int tokens, int width, int pooledWidth) implements FluxText {
     @Override
     public FluxConditioning encode(String prompt) {
-      Random random = new Random(Arrays.hashCode(prompt.getBytes(StandardCharsets.UTF_8)));
-      TorchTensor text = TorchTensor.of(device, noise(random, tokens * width), 1, tokens, width);
-      TorchTensor pooled = TorchTensor.of(device, noise(random, pooledWidth), 1, pooledWidth);
+      DrawKey key = DrawKey.root(0).child(prompt);
+      float[] words = KeyedNoise.gaussian(new Noise.Keyed(key), 0, tokens * width);
+      float[] vector = KeyedNoise.gaussian(new Noise.Keyed(key), 1, pooledWidth);
+      TorchTensor text = TorchTensor.of(device, words, 1, tokens, width);
+      TorchTensor pooled = TorchTensor.of(device, vector, 1, pooledWidth);
       return new FluxConditioning(new FluxTransformer.Text(text, pooled), false);
-    }
-
-    private static float[] noise(Random random, int count) {
-      float[] values = new float[count];
-      for (int i = 0; i < count; i++) {
-        values[i] = (float) random.nextGaussian();
-      }
-      return values;
     }
 
     @Override

@@ -137,7 +137,7 @@ final class InfinityLoader {
           device,
           schedule,
           guidance,
-          new TextFeatures.Noise(device, RANDOM_TEXT_TOKENS, architecture.textChannels()),
+          new TextFeatures.Untrained(device, RANDOM_TEXT_TOKENS, architecture.textChannels()),
           WeightSource.random(architecture.weights()),
           WeightSource.random(code.weights()),
           config::weights);

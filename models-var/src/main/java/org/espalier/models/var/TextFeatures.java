@@ -1,9 +1,9 @@
 package org.espalier.models.var;
 
 import ai.djl.Device;
-import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
-import java.util.Random;
+import org.espalier.api.DrawKey;
+import org.espalier.spi.Noise;
+import org.espalier.torch.KeyedNoise;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchTensor;
@@ -88,7 +88,7 @@ interface TextFeatures extends AutoCloseable {
    * @param tokens of every text
    * @param channels of a token
    */
-  record Noise(Device device, int tokens, int channels) implements TextFeatures {
+  record Untrained(Device device, int tokens, int channels) implements TextFeatures {
     @Override
     public int tokens(String text) {
       return tokens;
@@ -106,11 +106,8 @@ interface TextFeatures extends AutoCloseable {
 
     @Override
     public TorchTensor encode(String text) {
-      Random random = new Random(Arrays.hashCode(text.getBytes(StandardCharsets.UTF_8)));
-      float[] values = new float[tokens * channels];
-      for (int i = 0; i < values.length; i++) {
-        values[i] = (float) random.nextGaussian();
-      }
+      DrawKey key = DrawKey.root(0).child(text);
+      float[] values = KeyedNoise.gaussian(new Noise.Keyed(key), 0, tokens * channels);
       return TorchTensor.of(device, values, 1, tokens, channels);
     }
 
