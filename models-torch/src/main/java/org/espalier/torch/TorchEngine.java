@@ -126,6 +126,19 @@ public final class TorchEngine {
         : "flash";
   }
 
+  /**
+   * Gives memory of the GPU that no tensor uses back to it where more is in use than {@link
+   * #memoryBudget} allows; nothing without a budget or a GPU.
+   *
+   * @param device from {@link #device}
+   */
+  public static void keepWithinBudget(Device device) {
+    long budget = memoryBudget();
+    if (budget > 0 && device.isGpu() && usedBytes(device) > budget) {
+      releaseUnused();
+    }
+  }
+
   /** Gives memory of the GPU that no tensor uses back to it; nothing without a GPU. */
   public static void releaseUnused() {
     if (Holder.ENGINE.getGpuCount() > 0) {

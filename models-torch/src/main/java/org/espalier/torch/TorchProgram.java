@@ -14,6 +14,8 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.IntBuffer;
+import java.nio.ShortBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -45,6 +47,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TorchProgram implements AutoCloseable {
   private static final int CHUNK_BYTES = 32 << 20;
+
+  /** Where 16-bit weights are widened; dropped once a program is loaded. */
+  private static final ThreadLocal<ByteBuffer> WIDENING =
+      ThreadLocal.withInitial(() -> ByteBuffer.allocateDirect(0));
 
   private final String name;
   private final Device device;
@@ -86,6 +92,8 @@ public final class TorchProgram implements AutoCloseable {
     } catch (RuntimeException e) {
       module.close();
       throw e;
+    } finally {
+      WIDENING.remove();
     }
     weightBytes = bytes;
     TorchTensor.countWeights(weightBytes);
@@ -104,10 +112,15 @@ public final class TorchProgram implements AutoCloseable {
     int elementBytes = info.dtype().bytes();
     long total = info.elements();
     int step = CHUNK_BYTES / elementBytes;
+    boolean widened = info.dtype() == DType.BF16 || info.dtype() == DType.I16;
+    // One buffer for all chunks: memory outside the heap is given back only when the heap is
+    // cleaned.
+    ByteBuffer wide =
+        widened ? widening(Math.toIntExact(Math.min(step, total))) : ByteBuffer.allocate(0);
     for (long offset = 0; offset < total; offset += step) {
       int count = (int) Math.min(step, total - offset);
       ByteBuffer bytes = source.slice(key, offset * elementBytes, count * elementBytes);
-      try (TorchTensor chunk = chunk(bytes, info.dtype(), count)) {
+      try (TorchTensor chunk = chunk(bytes, info.dtype(), count, wide)) {
         run("fill_weight", index, offset, chunk);
       }
     }
@@ -117,7 +130,7 @@ public final class TorchProgram implements AutoCloseable {
   /**
    * A part of a weight on the host; over the mapped bytes themselves where DJL knows their type.
    */
-  private static TorchTensor chunk(ByteBuffer bytes, DType dtype, int count) {
+  private static TorchTensor chunk(ByteBuffer bytes, DType dtype, int count, ByteBuffer wide) {
     Shape shape = new Shape(count);
     return switch (dtype) {
       case F64 -> TorchTensor.wrap(Device.cpu(), bytes, shape, DataType.FLOAT64, 8);
@@ -129,20 +142,36 @@ public final class TorchProgram implements AutoCloseable {
       case U8 -> TorchTensor.wrap(Device.cpu(), bytes, shape, DataType.UINT8, 1);
       case BOOL -> TorchTensor.wrap(Device.cpu(), bytes, shape, DataType.BOOLEAN, 1);
       case BF16 -> { // a bfloat16 NDArray made in Java would abort the JVM
-        ByteBuffer wide = ByteBuffer.allocateDirect(count * 4).order(ByteOrder.nativeOrder());
+        ShortBuffer from = bytes.asShortBuffer();
+        IntBuffer to = wide.asIntBuffer();
         for (int i = 0; i < count; i++) {
-          wide.putInt(bytes.getShort() << 16);
+          to.put(i, from.get(i) << 16);
         }
-        yield TorchTensor.wrap(Device.cpu(), wide.rewind(), shape, DataType.FLOAT32, 4);
+        yield TorchTensor.wrap(Device.cpu(), part(wide, count), shape, DataType.FLOAT32, 4);
       }
       case I16 -> {
-        ByteBuffer wide = ByteBuffer.allocateDirect(count * 4).order(ByteOrder.nativeOrder());
+        ShortBuffer from = bytes.asShortBuffer();
+        IntBuffer to = wide.asIntBuffer();
         for (int i = 0; i < count; i++) {
-          wide.putInt(bytes.getShort());
+          to.put(i, from.get(i));
         }
-        yield TorchTensor.wrap(Device.cpu(), wide.rewind(), shape, DataType.INT32, 4);
+        yield TorchTensor.wrap(Device.cpu(), part(wide, count), shape, DataType.INT32, 4);
       }
     };
+  }
+
+  /** The thread's buffer of at least so many 32-bit numbers. */
+  private static ByteBuffer widening(int count) {
+    ByteBuffer wide = WIDENING.get();
+    if (wide.capacity() < count * 4) {
+      wide = ByteBuffer.allocateDirect(count * 4).order(ByteOrder.nativeOrder());
+      WIDENING.set(wide);
+    }
+    return wide;
+  }
+
+  private static ByteBuffer part(ByteBuffer wide, int count) {
+    return wide.slice(0, count * 4).order(ByteOrder.nativeOrder());
   }
 
   /**

@@ -214,6 +214,7 @@ public final class InfinityModel implements GenerativeModel {
 
   /** Evaluates states of one scale in calls as large as memory allows. */
   private void evaluateAll(List<InfinityState> states, InfinityNetwork.Shared shared) {
+    TorchEngine.keepWithinBudget(device());
     int most = network.mostRows(shared, states.get(0).step(), TorchEngine.memoryBudget());
     for (int from = 0; from < states.size(); from += most) {
       List<InfinityState> part = states.subList(from, Math.min(states.size(), from + most));

@@ -100,14 +100,14 @@ final class BenchDriftCommand implements Callable<Integer> {
     for (String model : models) {
       List<Drawn> cpu = draw(model, "cpu");
       List<Drawn> other = draw(model, device);
-      results.add(compare(model, cpu, other));
+      Map<String, Object> result = compare(model, cpu, other);
+      results.add(result);
+      if (!json) {
+        result.forEach((name, value) -> terminal.out().println(name + ": " + value));
+      }
     }
     if (json) {
       terminal.out().println(Results.json(results));
-    } else {
-      for (Map<String, Object> result : results) {
-        result.forEach((name, value) -> terminal.out().println(name + ": " + value));
-      }
     }
     return Main.DONE;
   }
