@@ -93,6 +93,7 @@ public final class LoadedStudy implements AutoCloseable {
     LoadContext context =
         context(study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
     Map<String, GenerativeModel> byConfig = new LinkedHashMap<>();
+    study.models().values().forEach(bound -> bound.check().accept(context));
     study
         .models()
         .forEach(

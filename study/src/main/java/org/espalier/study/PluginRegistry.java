@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.espalier.api.EspalierException;
 import org.espalier.api.SearchStrategy;
@@ -126,10 +127,15 @@ public final class PluginRegistry {
    * @param id of its provider
    * @param config canonical form of its configuration, with its id
    * @param code fingerprint of the jar or directory it was loaded from
+   * @param check finds what is wrong without reading a tensor
    * @param loader loads it
    */
   public record Bound<T>(
-      String id, Map<String, Object> config, String code, Function<LoadContext, T> loader) {}
+      String id,
+      Map<String, Object> config,
+      String code,
+      Consumer<LoadContext> check,
+      Function<LoadContext, T> loader) {}
 
   /**
    * Makes a strategy.
@@ -165,6 +171,13 @@ public final class PluginRegistry {
         spec.id(),
         resolved(spec.id(), config),
         PluginCode.fingerprint(provider.getClass()),
+        context ->
+            located(
+                spec,
+                () -> {
+                  provider.check(config, context);
+                  return null;
+                }),
         context -> located(spec, () -> provider.load(config, context)));
   }
 
@@ -184,10 +197,11 @@ public final class PluginRegistry {
         spec.id(),
         resolved(spec.id(), config),
         PluginCode.fingerprint(provider.getClass()),
+        context -> {},
         context -> located(spec, () -> provider.load(config, context)));
   }
 
-  private static <T> T located(PluginSpec spec, java.util.function.Supplier<T> body) {
+  private static <T extends @Nullable Object> T located(PluginSpec spec, java.util.function.Supplier<T> body) {
     try {
       return body.get();
     } catch (EspalierException e) {

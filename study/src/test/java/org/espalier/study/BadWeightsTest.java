@@ -110,6 +110,14 @@ class BadWeightsTest {
   }
 
   @Test
+  void everyModelIsCheckedBeforeTheFirstIsLoaded() throws IOException {
+    requireRefusedModel(
+        "{id: infinity, weights: nowhere}, last: {id: flux, weights: nano, width: 60}",
+        "study.yaml:4:",
+        "width (60)");
+  }
+
+  @Test
   void aFlowModelThatCannotBe() throws IOException {
     requireRefusedModel("{id: flux, weights: nano, sampler: {steps: 0}}", "steps (0)");
     requireRefusedModel("{id: flux, weights: nano, sampler: {kind: euler}}", "(euler)", "ode");

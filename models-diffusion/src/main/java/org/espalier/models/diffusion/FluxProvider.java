@@ -1,13 +1,11 @@
 package org.espalier.models.diffusion;
 
 import ai.djl.Device;
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.EnumSet;
 import java.util.HexFormat;
@@ -23,22 +21,15 @@ import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelProvider;
 import org.espalier.torch.ClipTextConfig;
 import org.espalier.torch.ClipTextEncoder;
-import org.espalier.torch.T5Config;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
-import org.jspecify.annotations.Nullable;
 
 /** Loads FLUX.1 models, published and bundled. */
 public final class FluxProvider implements ModelProvider<FluxConfig> {
-  /** FLUX.1's latent scale, for single files that come without a configuration. */
-  private static final double SCALE_FACTOR = 0.3611;
-
-  private static final double SHIFT_FACTOR = 0.1159;
-
   /** How weights that are not trained begin. */
   private static final String RANDOM = "random:";
 
@@ -53,31 +44,34 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   }
 
   @Override
+  public void check(FluxConfig config, LoadContext context) {
+    String weights = weights(config);
+    if (!weights.startsWith(RANDOM)) {
+      sources(weights, config, context).close();
+    }
+  }
+
+  private FluxSources sources(String weights, FluxConfig config, LoadContext context) {
+    Path root = WeightsLocation.resolve(id(), weights, context);
+    return FluxSources.open(root, config, context.baseDirectory());
+  }
+
+  private static String weights(FluxConfig config) {
+    return config.weights() == null ? "nano" : config.weights();
+  }
+
+  @Override
   public GenerativeModel load(FluxConfig config, LoadContext context) {
-    String weights = config.weights() == null ? "nano" : config.weights();
+    String weights = weights(config);
     if (weights.startsWith(RANDOM)) {
       return random(weights, config, TorchEngine.device(context.device()));
     }
-    Path root = WeightsLocation.resolve(id(), weights, context);
-    FluxFiles files = FluxFiles.locate(root, config, context.baseDirectory());
-    // Everything is checked from headers and configurations before the first tensor is read.
-    T5Config t5Config = T5Config.read(files.t5().resolve("config.json"));
-    ClipTextConfig clipConfig = ClipTextConfig.read(files.clip().resolve("config.json"));
-    try (WeightSource flowWeights =
-            DiffusersWeights.transformer(WeightSource.open(files.transformer()));
-        WeightSource imageWeights =
-            DiffusersWeights.autoencoder(WeightSource.open(files.autoencoder()));
-        WeightSource t5Weights = WeightSource.open(files.t5());
-        WeightSource clipWeights = WeightSource.open(files.clip())) {
-      FlowArchitecture flow = flow(files, flowWeights);
-      AutoencoderArchitecture image = autoencoder(files, imageWeights);
-      requireWidth("T5 sequence", flow.textWidth(), t5Config.dModel(), files.t5());
-      requireWidth("CLIP vector", flow.pooledWidth(), clipConfig.hiddenSize(), files.clip());
-      FluxSettings settings = FluxSettings.of(config, files, flow, image);
-      flow.spec().check(flowWeights);
-      image.spec().check(imageWeights);
-      t5Config.weights().check(t5Weights);
-      clipConfig.weights().check(clipWeights);
+    try (FluxSources sources = sources(weights, config, context)) {
+      FluxFiles files = sources.files();
+      FlowArchitecture flow = sources.flow();
+      AutoencoderArchitecture image = sources.image();
+      ClipTextConfig clipConfig = sources.clipConfig();
+      FluxSettings settings = sources.settings();
 
       Device device = TorchEngine.device(context.device());
       Deque<AutoCloseable> opened = new ArrayDeque<>();
@@ -88,8 +82,8 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
             keep(
                 opened,
                 ClipTokenizerFiles.open(files.clipTokenizer(), clipConfig.maxPositionEmbeddings()));
-        T5Encoder t5 = keep(opened, new T5Encoder(t5Config, t5Weights, device));
-        ClipTextEncoder clip = keep(opened, new ClipTextEncoder(clipConfig, clipWeights, device));
+        T5Encoder t5 = keep(opened, new T5Encoder(sources.t5Config(), sources.t5Weights(), device));
+        ClipTextEncoder clip = keep(opened, new ClipTextEncoder(clipConfig, sources.clipWeights(), device));
         FluxTextEncoders encoders = new FluxTextEncoders(t5Tokenizer, t5, clipTokenizer, clip);
         int patch = image.stride() * FlowArchitecture.PATCH;
         int rows = settings.height() / patch;
@@ -98,9 +92,9 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
             keep(
                 opened,
                 new FluxTransformer(
-                    flow, flowWeights, device, rows, columns, settings.textTokens()));
+                    flow, sources.flowWeights(), device, rows, columns, settings.textTokens()));
         FluxAutoencoder autoencoder =
-            keep(opened, new FluxAutoencoder(image, imageWeights, device));
+            keep(opened, new FluxAutoencoder(image, sources.imageWeights(), device));
         FluxTransformer.Text negative =
             settings.trueCfg() == 1
                 ? null
@@ -139,7 +133,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
           "Maybe use random:dev, or the weights' directory.");
     }
     FlowArchitecture flow = FlowArchitecture.PUBLISHED;
-    AutoencoderArchitecture image = AutoencoderArchitecture.published(SCALE_FACTOR, SHIFT_FACTOR);
+    AutoencoderArchitecture image = AutoencoderArchitecture.published(FluxSources.SCALE_FACTOR, FluxSources.SHIFT_FACTOR);
     FluxSettings settings = FluxSettings.published(config);
     int patch = image.stride() * FlowArchitecture.PATCH;
     int rows = settings.height() / patch;
@@ -193,46 +187,6 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
       } catch (Exception e) {
         failure.addSuppressed(e);
       }
-    }
-  }
-
-  private static FlowArchitecture flow(FluxFiles files, WeightSource weights) {
-    JsonNode own = files.config().path("params");
-    JsonNode axes =
-        own.has("axes_dim")
-            ? own.get("axes_dim")
-            : files.transformerConfig().path("axes_dims_rope");
-    return FlowArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000));
-  }
-
-  private static @Nullable List<Integer> integers(JsonNode array) {
-    if (!array.isArray()) {
-      return null;
-    }
-    List<Integer> numbers = new ArrayList<>();
-    array.forEach(number -> numbers.add(number.asInt()));
-    return numbers;
-  }
-
-  private static AutoencoderArchitecture autoencoder(FluxFiles files, WeightSource weights) {
-    JsonNode beside = files.autoencoderConfig();
-    JsonNode own =
-        beside.has("ae")
-            ? beside.get("ae")
-            : beside.isMissingNode() ? files.config().path("ae") : beside;
-    // The diffusers name of the scale is scaling_factor.
-    double scale =
-        own.path("scale_factor").asDouble(own.path("scaling_factor").asDouble(SCALE_FACTOR));
-    return AutoencoderArchitecture.of(
-        weights, scale, own.path("shift_factor").asDouble(SHIFT_FACTOR));
-  }
-
-  private static void requireWidth(String what, int wanted, int actual, Path encoder) {
-    if (wanted != actual) {
-      throw EspalierException.config(
-          "The transformer reads a %s of width %d, but the encoder %s gives %d."
-              .formatted(what, wanted, encoder, actual),
-          "Maybe textEncoder and clipEncoder are of another model, or exchanged.");
     }
   }
 

@@ -7,8 +7,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.espalier.api.EspalierException;
 import org.espalier.models.diffusion.TinyFlux.Array;
 import org.espalier.spi.GenerativeModel;
@@ -45,11 +47,16 @@ class FluxProviderTest {
   }
 
   private void assertRefused(FluxConfig config, String... messageParts) {
-    assertThatThrownBy(() -> TinyFlux.load(config, directory))
-        .isInstanceOf(EspalierException.class)
-        .hasMessageStartingWith("[CONFIG] ")
-        .hasMessageContaining("\nMaybe ")
-        .hasMessageContainingAll(messageParts);
+    ThrowingCallable check =
+        () -> new FluxProvider().check(config, TinyFlux.context(directory));
+    for (ThrowingCallable refused :
+        List.of(check, () -> TinyFlux.load(config, directory))) {
+      assertThatThrownBy(refused)
+          .isInstanceOf(EspalierException.class)
+          .hasMessageStartingWith("[CONFIG] ")
+          .hasMessageContaining("\nMaybe ")
+          .hasMessageContainingAll(messageParts);
+    }
   }
 
   private static FluxConfig sized(Integer width, Integer height) {
