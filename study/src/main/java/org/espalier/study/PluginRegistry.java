@@ -201,7 +201,8 @@ public final class PluginRegistry {
         context -> located(spec, () -> provider.load(config, context)));
   }
 
-  private static <T extends @Nullable Object> T located(PluginSpec spec, java.util.function.Supplier<T> body) {
+  private static <T extends @Nullable Object> T located(
+      PluginSpec spec, java.util.function.Supplier<T> body) {
     try {
       return body.get();
     } catch (EspalierException e) {

@@ -83,7 +83,8 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
                 opened,
                 ClipTokenizerFiles.open(files.clipTokenizer(), clipConfig.maxPositionEmbeddings()));
         T5Encoder t5 = keep(opened, new T5Encoder(sources.t5Config(), sources.t5Weights(), device));
-        ClipTextEncoder clip = keep(opened, new ClipTextEncoder(clipConfig, sources.clipWeights(), device));
+        ClipTextEncoder clip =
+            keep(opened, new ClipTextEncoder(clipConfig, sources.clipWeights(), device));
         FluxTextEncoders encoders = new FluxTextEncoders(t5Tokenizer, t5, clipTokenizer, clip);
         int patch = image.stride() * FlowArchitecture.PATCH;
         int rows = settings.height() / patch;
@@ -133,7 +134,8 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
           "Maybe use random:dev, or the weights' directory.");
     }
     FlowArchitecture flow = FlowArchitecture.PUBLISHED;
-    AutoencoderArchitecture image = AutoencoderArchitecture.published(FluxSources.SCALE_FACTOR, FluxSources.SHIFT_FACTOR);
+    AutoencoderArchitecture image =
+        AutoencoderArchitecture.published(FluxSources.SCALE_FACTOR, FluxSources.SHIFT_FACTOR);
     FluxSettings settings = FluxSettings.published(config);
     int patch = image.stride() * FlowArchitecture.PATCH;
     int rows = settings.height() / patch;

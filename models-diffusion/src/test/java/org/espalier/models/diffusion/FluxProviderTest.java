@@ -47,10 +47,8 @@ class FluxProviderTest {
   }
 
   private void assertRefused(FluxConfig config, String... messageParts) {
-    ThrowingCallable check =
-        () -> new FluxProvider().check(config, TinyFlux.context(directory));
-    for (ThrowingCallable refused :
-        List.of(check, () -> TinyFlux.load(config, directory))) {
+    ThrowingCallable check = () -> new FluxProvider().check(config, TinyFlux.context(directory));
+    for (ThrowingCallable refused : List.of(check, () -> TinyFlux.load(config, directory))) {
       assertThatThrownBy(refused)
           .isInstanceOf(EspalierException.class)
           .hasMessageStartingWith("[CONFIG] ")
