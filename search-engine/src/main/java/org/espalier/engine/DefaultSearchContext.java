@@ -1,10 +1,8 @@
 package org.espalier.engine;
 
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
-import java.util.Deque;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,15 +26,9 @@ import org.espalier.api.VerifierRole;
 import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
-import org.espalier.compute.Phase;
-import org.espalier.spi.Artifact;
 import org.espalier.spi.Branch;
 import org.espalier.spi.Conditioning;
-import org.espalier.spi.DecodeRow;
-import org.espalier.spi.GenerativeModel;
-import org.espalier.spi.Judgement;
 import org.espalier.spi.ModelCard;
-import org.espalier.spi.ModelState;
 import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.RgbImage;
@@ -46,24 +38,18 @@ import org.jspecify.annotations.Nullable;
 
 /** The gate through which one search reaches its model and verifiers. */
 final class DefaultSearchContext implements SearchContext {
+  private static final int MAX_REFUSALS = 10_000;
+
   private final SearchRequest request;
-  private final GenerativeModel model;
   private final ModelCard card;
-  private final Conditioning conditioning;
   private final Ledger ledger;
   private final DefaultQuotes quotes;
-  private final NativeGate gate;
+  private final ModelCalls calls;
+  private final Judging judging;
   private final StateStore store;
+  private final Incumbent incumbent;
   private final DrawKey promptKey;
   private final long startNanos;
-  private final List<IncumbentPoint> curve = new ArrayList<>();
-  private @Nullable Node best;
-  private @Nullable RgbImage bestImage;
-
-  /** The trajectory that is cheapest to finish while there is no incumbent; pinned. */
-  private @Nullable Node escrowed;
-
-  private static final int MAX_REFUSALS = 10_000;
   private final Thread owner = Thread.currentThread();
   private int refusals;
   private boolean ended;
@@ -76,13 +62,13 @@ final class DefaultSearchContext implements SearchContext {
       NativeGate gate,
       long startNanos) {
     this.request = request;
-    this.model = request.model();
-    this.card = model.card();
-    this.conditioning = conditioning;
+    this.card = request.model().card();
     this.ledger = ledger;
     this.quotes = quotes;
-    this.gate = gate;
+    this.calls = new ModelCalls(request.model(), conditioning, gate);
+    this.judging = new Judging(request, calls, quotes, gate);
     this.store = new StateStore(card.horizon(), request.options().maxTrajectories());
+    this.incumbent = new Incumbent(request.budget(), quotes, store);
     this.promptKey = request.key().child("prompt").child(request.prompt().id());
     this.startNanos = startNanos;
   }
@@ -122,7 +108,7 @@ final class DefaultSearchContext implements SearchContext {
 
       @Override
       public double remaining() {
-        return ledger.remaining(escrow(-1));
+        return ledger.remaining(incumbent.escrow(-1));
       }
 
       @Override
@@ -162,15 +148,12 @@ final class DefaultSearchContext implements SearchContext {
         0,
         made,
         reservation -> {
-          for (List<Noise> chunk : chunks(noises)) {
-            List<Root> roots = new ArrayList<>();
-            chunk.forEach(noise -> roots.add(new Root(conditioning, noise)));
-            NativeGate.Measured<List<ModelState>> measured =
-                gate.call(model, () -> model.begin(roots));
-            try (Arrivals arrivals = new Arrivals("begin", List.of(measured.result()))) {
-              arrivals.requireSize(measured.result(), roots.size());
-              reservation.commit(Phase.GENERATE, measured.generated(each.nfe() * roots.size()));
-              for (Noise noise : chunk) {
+          for (Range chunk : chunks(noises.size())) {
+            List<Noise> rows = chunk.of(noises);
+            List<Root> roots = new ArrayList<>(rows.size());
+            rows.forEach(noise -> roots.add(new Root(calls.conditioning, noise)));
+            try (Arrivals arrivals = calls.begin(roots, each.nfe() * rows.size(), reservation)) {
+              for (Noise noise : rows) {
                 made.add(store.add(null, "begin", arrivals.next(), noise, each));
               }
             }
@@ -213,30 +196,20 @@ final class DefaultSearchContext implements SearchContext {
         made,
         reservation -> {
           List<List<Trajectory>> result = new ArrayList<>(batch.size());
-          List<Integer> rows = new ArrayList<>();
-          for (int i = 0; i < parents.size(); i++) {
-            rows.add(i);
-          }
-          for (List<Integer> chunk : chunks(rows)) {
-            List<Branch> branches = new ArrayList<>();
+          for (Range chunk : chunks(parents.size())) {
+            List<Branch> branches = new ArrayList<>(chunk.size());
             long nfe = 0;
-            for (int row : chunk) {
-              branches.add(new Branch(open(parents.get(row)), conditioning, noises.get(row)));
+            for (int row = chunk.from(); row < chunk.to(); row++) {
+              branches.add(
+                  new Branch(parents.get(row).open(), calls.conditioning, noises.get(row)));
               nfe += costs.get(row).nfe();
             }
-            NativeGate.Measured<List<List<ModelState>>> measured =
-                gate.call(model, () -> model.expand(branches));
-            try (Arrivals arrivals = new Arrivals("expand", measured.result())) {
-              arrivals.requireSize(measured.result(), branches.size());
-              for (int i = 0; i < chunk.size(); i++) {
-                arrivals.requireSize(measured.result().get(i), noises.get(chunk.get(i)).size());
-              }
-              reservation.commit(Phase.GENERATE, measured.generated(nfe));
-              for (int row : chunk) {
+            try (Arrivals arrivals = calls.expand(branches, nfe, reservation)) {
+              for (int row = chunk.from(); row < chunk.to(); row++) {
                 Node parent = parents.get(row);
                 parent.evaluated = true;
                 List<Noise> draws = noises.get(row);
-                List<Node> children = new ArrayList<>();
+                List<Node> children = new ArrayList<>(draws.size());
                 for (int c = 0; c < draws.size(); c++) {
                   Cost share = share(costs.get(row), draws.size(), c);
                   Node child = store.add(parent, "expand", arrivals.next(), draws.get(c), share);
@@ -256,6 +229,7 @@ final class DefaultSearchContext implements SearchContext {
     require(Capability.REWIND, "rewind");
     List<Node> origins = new ArrayList<>();
     List<RewindRow> all = new ArrayList<>();
+    List<Cost> costs = new ArrayList<>();
     Cost quote = Cost.ZERO;
     int furthest = 0;
     for (Rewind rewind : batch) {
@@ -268,8 +242,11 @@ final class DefaultSearchContext implements SearchContext {
       }
       origins.add(origin);
       all.add(
-          new RewindRow(open(origin), conditioning, rewind.toStep(), resolve(rewind.draw(), null)));
-      quote = quote.plus(quotes.rewind(origin.step, rewind.toStep()));
+          new RewindRow(
+              origin.open(), calls.conditioning, rewind.toStep(), resolve(rewind.draw(), null)));
+      Cost cost = quotes.rewind(origin.step, rewind.toStep());
+      costs.add(cost);
+      quote = quote.plus(cost);
       furthest = Math.max(furthest, rewind.toStep());
     }
     List<Node> made = new ArrayList<>();
@@ -279,21 +256,16 @@ final class DefaultSearchContext implements SearchContext {
         furthest,
         made,
         reservation -> {
-          int row = 0;
-          for (List<RewindRow> chunk : chunks(all)) {
+          for (Range chunk : chunks(all.size())) {
             long nfe = 0;
-            for (int i = 0; i < chunk.size(); i++) {
-              nfe += quotes.rewind(origins.get(row + i).step, chunk.get(i).toStep()).nfe();
+            for (int row = chunk.from(); row < chunk.to(); row++) {
+              nfe += costs.get(row).nfe();
             }
-            NativeGate.Measured<List<ModelState>> measured =
-                gate.call(model, () -> model.rewind(chunk));
-            try (Arrivals arrivals = new Arrivals("rewind", List.of(measured.result()))) {
-              arrivals.requireSize(measured.result(), chunk.size());
-              reservation.commit(Phase.GENERATE, measured.generated(nfe));
-              for (RewindRow each : chunk) {
-                Node origin = origins.get(row++);
-                Cost cost = quotes.rewind(origin.step, each.toStep());
-                made.add(store.add(origin, "rewind", arrivals.next(), each.noise(), cost));
+            try (Arrivals arrivals = calls.rewind(chunk.of(all), nfe, reservation)) {
+              for (int row = chunk.from(); row < chunk.to(); row++) {
+                Noise noise = all.get(row).noise();
+                made.add(
+                    store.add(origins.get(row), "rewind", arrivals.next(), noise, costs.get(row)));
               }
             }
           }
@@ -322,183 +294,16 @@ final class DefaultSearchContext implements SearchContext {
         horizon(),
         made,
         reservation -> {
-          List<Node> ends = new ArrayList<>();
-          List<Integer> rows = new ArrayList<>();
-          for (int i = 0; i < starts.size(); i++) {
-            rows.add(i);
-          }
-          for (List<Integer> chunk : chunks(rows)) {
-            ends.addAll(rollOut(chunk, starts, costs, reservation, made));
+          List<Node> ends = new ArrayList<>(starts.size());
+          for (Range chunk : chunks(starts.size())) {
+            RollOut rollOut = new RollOut(calls, quotes, store);
+            for (int row = chunk.from(); row < chunk.to(); row++) {
+              rollOut.add(starts.get(row), costs.get(row));
+            }
+            ends.addAll(rollOut.run(reservation, made));
           }
           return hold(ends);
         });
-  }
-
-  /**
-   * Rolls out some rows step by step. Intermediate states live only as long as something depends on
-   * them; the tree log shows one edge from the start to the end.
-   */
-  private List<Node> rollOut(
-      List<Integer> rows,
-      List<Node> starts,
-      List<Cost> costs,
-      Ledger.Reservation reservation,
-      List<Node> made) {
-    List<Step> front = new ArrayList<>();
-    for (int row : rows) {
-      front.add(new Step(starts.get(row)));
-    }
-    try {
-      boolean moved = true;
-      while (moved) {
-        moved = false;
-        List<Step> due = new ArrayList<>();
-        List<Branch> branches = new ArrayList<>();
-        long nfe = 0;
-        for (Step step : front) {
-          if (step.at() < horizon()) {
-            due.add(step);
-            branches.add(new Branch(step.state(), conditioning, List.of(step.start.noise)));
-            nfe += quotes.expand(step.at(), 1, step.chain.isEmpty() && step.start.evaluated).nfe();
-          }
-        }
-        if (!due.isEmpty()) {
-          moved = true;
-          NativeGate.Measured<List<List<ModelState>>> measured =
-              gate.call(model, () -> model.expand(branches));
-          try (Arrivals arrivals = new Arrivals("expand", measured.result())) {
-            arrivals.requireSize(measured.result(), branches.size());
-            for (List<ModelState> states : measured.result()) {
-              arrivals.requireSize(states, 1);
-            }
-            reservation.commit(Phase.GENERATE, measured.generated(nfe));
-            for (Step step : due) {
-              step.advance(arrivals.next());
-            }
-          }
-        }
-      }
-      List<Node> ends = new ArrayList<>();
-      for (int i = 0; i < rows.size(); i++) {
-        Step step = front.get(i);
-        if (step.chain.isEmpty()) {
-          ends.add(step.start);
-        } else {
-          ends.add(step.register(costs.get(rows.get(i)), made));
-        }
-      }
-      return ends;
-    } catch (RuntimeException e) {
-      for (Step step : front) {
-        try {
-          step.abandon();
-        } catch (RuntimeException suppressed) {
-          e.addSuppressed(suppressed);
-        }
-      }
-      throw e;
-    }
-  }
-
-  /**
-   * States that a model handed over and nobody owns yet. Closing closes those that were not taken,
-   * so that neither a wrong number of results nor a failure half-way leaks one.
-   */
-  private final class Arrivals implements AutoCloseable {
-    private final String call;
-    private final Deque<ModelState> waiting = new ArrayDeque<>();
-
-    Arrivals(String call, List<List<ModelState>> states) {
-      this.call = call;
-      states.forEach(waiting::addAll);
-    }
-
-    void requireSize(List<?> result, int expected) {
-      DefaultSearchContext.requireSize(card.id(), call, result, expected);
-    }
-
-    /** The next state; whoever takes it closes it, whatever happens. */
-    ModelState next() {
-      return waiting.removeFirst();
-    }
-
-    @Override
-    public void close() {
-      RuntimeException failure = null;
-      while (!waiting.isEmpty()) {
-        try {
-          waiting.removeLast().close();
-        } catch (RuntimeException e) {
-          if (failure == null) {
-            failure = e;
-          } else {
-            failure.addSuppressed(e);
-          }
-        }
-      }
-      if (failure != null) {
-        throw failure;
-      }
-    }
-  }
-
-  /** One row of a roll-out: the states after its start, oldest first. */
-  private final class Step {
-    final Node start;
-    final List<ModelState> chain = new ArrayList<>();
-
-    Step(Node start) {
-      this.start = start;
-    }
-
-    ModelState state() {
-      return chain.isEmpty() ? open(start) : chain.get(chain.size() - 1);
-    }
-
-    int at() {
-      return chain.isEmpty() ? start.step : state().step();
-    }
-
-    void advance(ModelState next) {
-      if (chain.isEmpty()) {
-        start.evaluated = true;
-      }
-      chain.add(next);
-      if (!next.dependsOnParent()) {
-        closeAllBut(next);
-      }
-    }
-
-    /** Hands the chain over to the store, oldest first. */
-    Node register(Cost cost, List<Node> made) {
-      // Before the first is handed over: a chain must be closed from its end.
-      store.requireRoom(chain.size());
-      Node node = start;
-      while (!chain.isEmpty()) {
-        ModelState state = chain.remove(0);
-        // The end may still read the states between: they are nodes that nobody holds.
-        boolean end = chain.isEmpty();
-        node = store.add(node, "complete", state, start.noise, end ? cost : Cost.ZERO);
-        node.between = !end;
-        made.add(node);
-      }
-      return node;
-    }
-
-    private void closeAllBut(ModelState last) {
-      List<ModelState> past = new ArrayList<>(chain.subList(0, chain.size() - 1));
-      chain.clear();
-      chain.add(last);
-      for (int i = past.size() - 1; i >= 0; i--) {
-        past.get(i).close();
-      }
-    }
-
-    void abandon() {
-      while (!chain.isEmpty()) {
-        chain.remove(chain.size() - 1).close();
-      }
-    }
   }
 
   @Override
@@ -533,21 +338,18 @@ final class DefaultSearchContext implements SearchContext {
         answers ? horizon() + 1 : -1,
         new ArrayList<>(),
         reservation -> {
-          List<Verdict> verdicts = new ArrayList<>();
-          for (List<Node> chunk : chunks(nodes)) {
-            verdicts.addAll(judge(role, verifier, chunk, reservation));
+          List<Verdict> verdicts = new ArrayList<>(nodes.size());
+          for (Range chunk : chunks(nodes.size())) {
+            verdicts.addAll(judging.judge(role, verifier, chunk.of(nodes), reservation));
           }
           // Verdicts take effect together, so that neither a failure half-way nor the size of the
           // engine's batches shows in the incumbent or its curve.
-          Node before = best;
-          List<Candidate> candidates = new ArrayList<>();
+          Node before = incumbent.best();
+          List<Candidate> candidates = new ArrayList<>(nodes.size());
           for (int i = 0; i < nodes.size(); i++) {
             candidates.add(accept(role, nodes.get(i), verdicts.get(i)));
           }
-          Node after = best;
-          if (after != null && after != before) {
-            curve.add(new IncumbentPoint(ledger.spent(), after.id, score(after)));
-          }
+          incumbent.record(before, ledger.spent());
           return candidates;
         });
   }
@@ -573,134 +375,23 @@ final class DefaultSearchContext implements SearchContext {
         -1,
         new ArrayList<>(),
         reservation -> {
-          List<float[]> features = new ArrayList<>();
-          for (List<Node> chunk : chunks(nodes)) {
-            List<Artifact> artifacts = new ArrayList<>();
-            try {
-              decode(chunk, reservation, artifacts);
-            } finally {
-              artifacts.forEach(Artifact::close);
-            }
+          for (Range chunk : chunks(nodes.size())) {
+            judging.decode(chunk.of(nodes), reservation);
           }
-          for (Node node : nodes) {
-            RgbImage image = node.image;
-            if (image == null) {
-              throw new AssertionError("an image was decoded and is not there");
-            }
-            features.add(Thumbnail.of(image));
-          }
+          List<float[]> features = new ArrayList<>(nodes.size());
+          nodes.forEach(node -> features.add(Thumbnail.of(node.decoded())));
           return features;
         });
   }
 
-  /** Decodes those of some rows that have no image yet; the caller closes the artifacts. */
-  private Map<Node, Artifact> decode(
-      List<Node> chunk, Ledger.Reservation reservation, List<Artifact> artifacts) {
-    Map<Node, Artifact> byNode = new IdentityHashMap<>();
-    List<Node> undecoded = new ArrayList<>();
-    Set<Node> seen = Collections.newSetFromMap(new IdentityHashMap<>());
-    for (Node node : chunk) {
-      if (node.image == null && seen.add(node)) {
-        undecoded.add(node);
-      }
-    }
-    if (!undecoded.isEmpty()) {
-      List<DecodeRow> rows = new ArrayList<>();
-      undecoded.forEach(node -> rows.add(new DecodeRow(open(node), conditioning)));
-      NativeGate.Measured<List<Artifact>> measured = gate.call(model, () -> model.decode(rows));
-      artifacts.addAll(measured.result());
-      requireSize(card.id(), "decode", artifacts, rows.size());
-      reservation.commit(
-          Phase.DECODE,
-          // A preview may have needed the network: its rows count, its nfe by the quote.
-          new Cost(
-              undecoded.stream().mapToLong(node -> quotes.decode(node.step).nfe()).sum(),
-              measured.work().rows(),
-              measured.work().tokens(),
-              measured.work().flops(),
-              undecoded.size(),
-              0,
-              0,
-              measured.nanos()));
-      for (int i = 0; i < undecoded.size(); i++) {
-        Node node = undecoded.get(i);
-        byNode.put(node, artifacts.get(i));
-        node.image = artifacts.get(i).image();
-        if (!node.isComplete() && quotes.decode(node.step).rows() > 0) {
-          // This preview took the evaluation that an expansion needs; the model keeps it.
-          node.evaluated = true;
-        }
-      }
-    }
-    return byNode;
-  }
-
-  private List<Verdict> judge(
-      VerifierRole role, Verifier verifier, List<Node> chunk, Ledger.Reservation reservation) {
-    List<Artifact> artifacts = new ArrayList<>();
-    try {
-      Map<Node, Artifact> byNode = decode(chunk, reservation, artifacts);
-      List<Judgement> judgements = new ArrayList<>();
-      for (Node node : chunk) {
-        Artifact artifact = byNode.get(node);
-        RgbImage image = node.image;
-        if (artifact == null && image != null) {
-          artifact = Artifact.of(image);
-        }
-        if (artifact == null) {
-          throw new AssertionError("an image was decoded and is not there");
-        }
-        judgements.add(new Judgement(request.id() + "/" + node.id, prompt(), artifact));
-      }
-      NativeGate.Measured<List<Verdict>> measured =
-          gate.call(verifier, () -> verifier.verify(judgements));
-      requireSize(verifier.card().id(), "verify", measured.result(), chunk.size());
-      Cost charged = quotes.judge(role).times(chunk.size());
-      reservation.commit(
-          Phase.VERIFY,
-          new Cost(
-              0, 0, 0, 0, 0, charged.verifierCalls(), measured.work().flops(), measured.nanos()));
-      return measured.result();
-    } finally {
-      artifacts.forEach(Artifact::close);
-    }
-  }
-
   private Candidate accept(VerifierRole role, Node node, Verdict verdict) {
-    node.verdicts.put(role, verdict);
-    RgbImage image = node.image;
-    if (image != null) {
-      request.options().listener().verified(node.id, role, image, verdict);
-      if (role == VerifierRole.SEARCH && node.isComplete()) {
-        challenge(node, image, verdict);
-      }
+    node.judged(role, verdict);
+    RgbImage image = node.decoded();
+    request.options().listener().verified(node.id, role, image, verdict);
+    if (role == VerifierRole.SEARCH && node.isComplete() && verdict instanceof Verdict.Scored) {
+      incumbent.challenge(node, image);
     }
     return new Candidate(node, verdict);
-  }
-
-  private void challenge(Node node, RgbImage image, Verdict verdict) {
-    if (verdict instanceof Verdict.Scored scored) {
-      Node current = best;
-      if (current == null || scored.value() > score(current)) {
-        store.pin(node);
-        best = node;
-        bestImage = image;
-        if (current != null) {
-          store.release(current);
-        }
-        Node pinned = escrowed;
-        if (pinned != null) {
-          escrowed = null;
-          store.release(pinned);
-        }
-      }
-    }
-  }
-
-  private static double score(Node node) {
-    return node.verdicts.get(VerifierRole.SEARCH) instanceof Verdict.Scored scored
-        ? scored.value()
-        : Double.NEGATIVE_INFINITY;
   }
 
   @Override
@@ -713,15 +404,7 @@ final class DefaultSearchContext implements SearchContext {
 
   @Override
   public Optional<Candidate> incumbent() {
-    Node node = best;
-    if (node == null) {
-      return Optional.empty();
-    }
-    Verdict verdict = node.verdicts.get(VerifierRole.SEARCH);
-    if (verdict == null) {
-      throw new AssertionError("an incumbent has no verdict");
-    }
-    return Optional.of(new Candidate(node, verdict));
+    return Optional.ofNullable(incumbent.best()).map(Node::candidate);
   }
 
   @Override
@@ -736,7 +419,7 @@ final class DefaultSearchContext implements SearchContext {
                 "Maybe leave it out.");
           }
         });
-    node(trajectory).facts.putAll(facts);
+    node(trajectory).note(facts);
   }
 
   @Override
@@ -758,8 +441,8 @@ final class DefaultSearchContext implements SearchContext {
     return store;
   }
 
-  List<IncumbentPoint> curve() {
-    return curve;
+  Incumbent found() {
+    return incumbent;
   }
 
   /** Closes every state; the context is of no use afterwards. */
@@ -768,17 +451,9 @@ final class DefaultSearchContext implements SearchContext {
     store.closeAll();
   }
 
-  @Nullable Node best() {
-    return best;
-  }
-
-  @Nullable RgbImage bestImage() {
-    return bestImage;
-  }
-
   /** Finishes the cheapest trajectory from escrow, so that the search has an answer. */
   void finishFromEscrow() {
-    Node node = escrowed;
+    Node node = incumbent.escrowed();
     Trajectory start;
     if (node == null) {
       start = begin(List.of(Draw.fresh(stream("sample").child(0)))).get(0);
@@ -789,20 +464,9 @@ final class DefaultSearchContext implements SearchContext {
     verify(VerifierRole.SEARCH, complete(List.of(start)));
   }
 
-  /** The image of a verified node: cached, or decoded again outside the account. */
+  /** The image of a verified node: kept, or decoded again outside the account. */
   RgbImage imageOf(Node node) {
-    RgbImage image = node.image;
-    if (image != null) {
-      return image;
-    }
-    List<Artifact> artifacts =
-        gate.call(model, () -> model.decode(List.of(new DecodeRow(open(node), conditioning))))
-            .result();
-    try {
-      return artifacts.get(0).image();
-    } finally {
-      artifacts.forEach(Artifact::close);
-    }
+    return judging.imageOf(node);
   }
 
   @FunctionalInterface
@@ -820,7 +484,7 @@ final class DefaultSearchContext implements SearchContext {
     requireUsable();
     Double seconds = request.budget().caps().get(ComputeUnit.SECONDS);
     if (seconds != null
-        && best != null
+        && incumbent.best() != null
         && (request.options().nanoTime().getAsLong() - startNanos) * 1e-9 > seconds) {
       throw refuse(
           new BudgetExhaustedException(
@@ -829,15 +493,13 @@ final class DefaultSearchContext implements SearchContext {
     }
     Ledger.Reservation reserved;
     try {
-      reserved = ledger.reserve(name, quote, escrow(reaches));
+      reserved = ledger.reserve(name, quote, incumbent.escrow(reaches));
     } catch (BudgetExhaustedException e) {
       throw refuse(e);
     }
     try (Ledger.Reservation reservation = reserved) {
       T result = body.run(reservation);
-      if (best == null) {
-        made.forEach(this::consider);
-      }
+      incumbent.consider(made);
       return result;
     } catch (RuntimeException e) {
       try {
@@ -877,60 +539,27 @@ final class DefaultSearchContext implements SearchContext {
     }
   }
 
-  /** What must remain after a verb that reaches a step, so that one sample can be finished. */
-  private Cost escrow(int reaches) {
-    if (best != null || reaches > store.horizon) {
-      return Cost.ZERO;
-    }
-    Cost least = quotes.sample();
-    if (reaches >= 0) {
-      least = cheaper(least, quotes.finish(reaches));
-    }
-    Node node = escrowed;
-    if (node != null) {
-      least = cheaper(least, quotes.finish(node.step));
-    }
-    return least;
-  }
-
-  private Cost cheaper(Cost a, Cost b) {
-    // Compared in every unit: a tie in the budget's own must not hold back more of a capped one.
-    if (b.within(a)) {
-      return b;
-    }
-    ComputeUnit unit = request.budget().unit();
-    return a.within(b) || unit.of(a) <= unit.of(b) ? a : b;
-  }
-
-  private void consider(Node node) {
-    Node current = escrowed;
-    if (node.state != null && (current == null || node.step > current.step)) {
-      store.pin(node);
-      escrowed = node;
-      if (current != null) {
-        store.release(current);
-      }
-    }
-  }
-
   private List<Trajectory> hold(List<Node> nodes) {
     nodes.forEach(store::hold);
     return new ArrayList<>(nodes);
   }
 
-  private ModelState open(Node node) {
-    ModelState state = node.state;
-    if (state == null) {
-      throw new AssertionError("the state of " + node + " is closed");
+  /** Rows that go through the model or verifier together. */
+  private record Range(int from, int to) {
+    int size() {
+      return to - from;
     }
-    return state;
+
+    <T> List<T> of(List<T> rows) {
+      return rows.subList(from, to);
+    }
   }
 
-  private <T> List<List<T>> chunks(List<T> rows) {
+  private List<Range> chunks(int rows) {
     int size = request.options().batch();
-    List<List<T>> chunks = new ArrayList<>();
-    for (int from = 0; from < rows.size(); from += size) {
-      chunks.add(rows.subList(from, Math.min(rows.size(), from + size)));
+    List<Range> chunks = new ArrayList<>();
+    for (int from = 0; from < rows; from += size) {
+      chunks.add(new Range(from, Math.min(rows, from + size)));
     }
     return chunks;
   }
@@ -942,16 +571,6 @@ final class DefaultSearchContext implements SearchContext {
           "The model (%s) has not the capability %s that %s needs."
               .formatted(card.id(), capability, verb),
           "Maybe choose another strategy or sampler.");
-    }
-  }
-
-  static void requireSize(String plugin, String call, List<?> result, int expected) {
-    if (result.size() != expected) {
-      throw new EspalierException(
-          EspalierException.Code.PLUGIN_CONTRACT,
-          "The plugin (%s) answered the call %s with %d results instead of %d."
-              .formatted(plugin, call, result.size(), expected),
-          null);
     }
   }
 

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import org.espalier.api.Candidate;
 import org.espalier.api.Trajectory;
 import org.espalier.api.Verdict;
 import org.espalier.api.VerifierRole;
@@ -27,8 +28,10 @@ final class Node implements Trajectory {
   /** Whether the state reads its parent's, which must then stay open. */
   final boolean dependent;
 
-  final Map<VerifierRole, Verdict> verdicts = new EnumMap<>(VerifierRole.class);
-  final Map<String, Double> facts = new LinkedHashMap<>();
+  /** By role. Most nodes of a wide search are never judged, nor anything noted of them. */
+  Map<VerifierRole, Verdict> verdicts = Map.of();
+
+  Map<String, Double> facts = Map.of();
   String pruned = "";
   Cost cost;
   @Nullable RgbImage image;
@@ -41,6 +44,9 @@ final class Node implements Trajectory {
 
   /** Null once closed. */
   @Nullable ModelState state;
+
+  /** Whether the strategy holds a handle. */
+  boolean held;
 
   /** Handle held by the strategy + engine pins + open states that depend on this one. */
   int references;
@@ -83,6 +89,54 @@ final class Node implements Trajectory {
   @Override
   public OptionalDouble logProb() {
     return logProb;
+  }
+
+  /** The state, which must be open. */
+  ModelState open() {
+    ModelState open = state;
+    if (open == null) {
+      throw new AssertionError("the state of " + this + " is closed");
+    }
+    return open;
+  }
+
+  /** The image, which must have been decoded. */
+  RgbImage decoded() {
+    RgbImage decoded = image;
+    if (decoded == null) {
+      throw new AssertionError("an image of " + this + " was decoded and is not there");
+    }
+    return decoded;
+  }
+
+  void judged(VerifierRole role, Verdict verdict) {
+    if (verdicts.isEmpty()) {
+      verdicts = new EnumMap<>(VerifierRole.class);
+    }
+    verdicts.put(role, verdict);
+  }
+
+  void note(Map<String, Double> more) {
+    if (facts.isEmpty()) {
+      facts = new LinkedHashMap<>();
+    }
+    facts.putAll(more);
+  }
+
+  /** The search verifier's score, or negative infinity if there is none. */
+  double score() {
+    return verdicts.get(VerifierRole.SEARCH) instanceof Verdict.Scored scored
+        ? scored.value()
+        : Double.NEGATIVE_INFINITY;
+  }
+
+  /** With the search verifier's verdict, which there must be. */
+  Candidate candidate() {
+    Verdict verdict = verdicts.get(VerifierRole.SEARCH);
+    if (verdict == null) {
+      throw new AssertionError("there is no verdict on " + this);
+    }
+    return new Candidate(this, verdict);
   }
 
   TreeNode log() {

@@ -96,7 +96,7 @@ public final class SearchEngine {
     Ledger ledger = new Ledger(request.budget());
     NativeGate.Measured<List<Conditioning>> encoded =
         gate.call(model, () -> model.encode(List.of(request.prompt())));
-    DefaultSearchContext.requireSize(model.card().id(), "encode", encoded.result(), 1);
+    ModelCalls.requireSize(model.card().id(), "encode", encoded.result(), 1);
     try (Conditioning conditioning = encoded.result().get(0)) {
       DefaultQuotes quotes =
           new DefaultQuotes(model, request.verifiers(), request.prompt(), conditioning);
@@ -139,7 +139,8 @@ public final class SearchEngine {
       } catch (BudgetExhaustedException e) {
         stop = SearchOutcome.Stop.EXHAUSTED;
       }
-      if (context.best() == null) {
+      Incumbent incumbent = context.found();
+      if (incumbent.best() == null) {
         stop = SearchOutcome.Stop.ESCROW;
         try {
           context.finishFromEscrow();
@@ -147,8 +148,8 @@ public final class SearchEngine {
           // Only failed verdicts can have used up what was held back: told below.
         }
       }
-      Node best = context.best();
-      RgbImage bestImage = context.bestImage();
+      Node best = incumbent.best();
+      RgbImage bestImage = incumbent.image();
       if (best == null || bestImage == null) {
         throw new EspalierException(
             EspalierException.Code.NATIVE,
@@ -167,14 +168,14 @@ public final class SearchEngine {
       return new SearchOutcome(
           stop,
           chosen.id,
-          score(chosen),
+          chosen.score(),
           best.id,
-          score(best),
+          best.score(),
           image,
           bestImage,
           ledger.snapshot(),
           ledger.remaining(Cost.ZERO),
-          context.curve(),
+          incumbent.curve(),
           tree,
           Math.max(0, end - start - gate.nativeNanos()),
           end - start);
@@ -193,7 +194,7 @@ public final class SearchEngine {
     if (!(answer.trajectory() instanceof Node node)
         || node.store != context.store()
         || !node.isComplete()
-        || (node.state == null && node != context.best())
+        || (node.state == null && node != context.found().best())
         || !(node.verdicts.get(VerifierRole.SEARCH) instanceof Verdict.Scored)) {
       throw new EspalierException(
           EspalierException.Code.PLUGIN_CONTRACT,
@@ -202,12 +203,6 @@ public final class SearchEngine {
           "Maybe return context.answer().");
     }
     return node;
-  }
-
-  private static double score(Node node) {
-    return node.verdicts.get(VerifierRole.SEARCH) instanceof Verdict.Scored scored
-        ? scored.value()
-        : Double.NaN;
   }
 
   /** Refuses a budget under which expanding or verifying would be free and without end. */

@@ -1,11 +1,10 @@
 package org.espalier.engine;
 
+import static java.util.stream.Collectors.toCollection;
+
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Collections;
-import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Trajectory;
 import org.espalier.compute.Cost;
@@ -21,7 +20,10 @@ final class StateStore {
   final int horizon;
   private final long maxTrajectories;
   private final List<Node> all = new ArrayList<>();
-  private final Set<Node> held = Collections.newSetFromMap(new IdentityHashMap<>());
+
+  /** Nodes whose handle the strategy holds, each once. */
+  private final List<Node> held = new ArrayList<>();
+
   private long open;
 
   StateStore(int horizon, long maxTrajectories) {
@@ -58,7 +60,9 @@ final class StateStore {
   }
 
   void hold(Node node) {
-    if (held.add(node)) {
+    if (!node.held) {
+      node.held = true;
+      held.add(node);
       node.references++;
     }
   }
@@ -80,7 +84,7 @@ final class StateStore {
           "The handle (" + trajectory + ") belongs to another search.",
           "Maybe keep handles on the stack of one search: strategies are stateless.");
     }
-    if (!held.contains(node)) {
+    if (!node.held) {
       throw new EspalierException(
           EspalierException.Code.PLUGIN_CONTRACT,
           "The handle (" + node + ") was dropped by retainOnly.",
@@ -91,17 +95,13 @@ final class StateStore {
 
   /** Drops every held node but these. */
   void retainOnly(Collection<Node> keep) {
-    Set<Node> survivors = Collections.newSetFromMap(new IdentityHashMap<>());
-    survivors.addAll(keep);
-    List<Node> dropped = new ArrayList<>();
-    for (Node node : held) {
-      if (!survivors.contains(node)) {
-        dropped.add(node);
-      }
-    }
+    held.forEach(node -> node.held = false);
+    keep.forEach(node -> node.held = true);
+    List<Node> dropped =
+        held.stream().filter(node -> !node.held).collect(toCollection(ArrayList::new));
+    held.removeIf(node -> !node.held);
     // Youngest first: children before their parents, so that each close finds no dependant.
     dropped.sort((a, b) -> Long.compare(b.id, a.id));
-    dropped.forEach(held::remove);
     closeAll(dropped);
   }
 
@@ -111,13 +111,15 @@ final class StateStore {
     dropped.sort((a, b) -> Long.compare(b.id, a.id));
     List<Node> referenced = new ArrayList<>();
     for (Node node : dropped) {
-      if (held.remove(node)) {
+      if (node.held) {
+        node.held = false;
         referenced.add(node);
       } else if (node.references == 0) {
         node.references++;
         referenced.add(node);
       }
     }
+    held.removeIf(node -> !node.held);
     closeAll(referenced);
   }
 
@@ -142,6 +144,7 @@ final class StateStore {
   /** Closes everything, youngest first, whatever holds it. */
   void closeAll() {
     RuntimeException failure = null;
+    held.forEach(node -> node.held = false);
     held.clear();
     for (int i = all.size() - 1; i >= 0; i--) {
       Node node = all.get(i);

@@ -32,7 +32,11 @@ public record TreeNode(
     String pruned) {
   public TreeNode {
     // Copies that keep their order: logs must not differ between runs.
-    verdicts = Collections.unmodifiableMap(new LinkedHashMap<>(verdicts));
-    facts = Collections.unmodifiableMap(new LinkedHashMap<>(facts));
+    verdicts = copy(verdicts);
+    facts = copy(facts);
+  }
+
+  private static <K, V> Map<K, V> copy(Map<K, V> map) {
+    return map.isEmpty() ? Map.of() : Collections.unmodifiableMap(new LinkedHashMap<>(map));
   }
 }
