@@ -100,7 +100,8 @@ public record CellRecord(
     @Nullable String tree,
     @Nullable Evaluation evaluation,
     @Nullable List<Point> curve,
-    @Nullable Times time) {
+    @Nullable Times time)
+    implements RecordLog.Entry {
 
   /** The status of a cell that has an answer. */
   public static final String DONE = "done";

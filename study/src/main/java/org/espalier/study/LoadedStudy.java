@@ -1,13 +1,21 @@
 package org.espalier.study;
 
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.Consumer;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.VerifierRole;
@@ -20,6 +28,7 @@ import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.study.config.Canonical;
 import org.espalier.study.config.ConfigTree;
+import org.espalier.study.config.PluginSpec;
 import org.espalier.study.config.RecordBinder;
 import org.jspecify.annotations.Nullable;
 
@@ -30,7 +39,8 @@ public final class LoadedStudy implements AutoCloseable {
 
   private final Study study;
   private final Map<String, GenerativeModel> models = new LinkedHashMap<>();
-  private final Map<String, Verifier> loadedVerifiers = new LinkedHashMap<>();
+  private final Map<PluginRegistry.Bound<?>, Verifier> loadedVerifiers = new IdentityHashMap<>();
+  private final Map<PluginRegistry.Bound<?>, List<String>> codes = new IdentityHashMap<>();
   private final List<AutoCloseable> closeables = new ArrayList<>();
   private @Nullable Verifier prior;
   private final List<Verifier> evaluators = new ArrayList<>();
@@ -69,67 +79,98 @@ public final class LoadedStudy implements AutoCloseable {
    * @param base against which relative weight paths are resolved
    * @param registry the plugins, for composed verifiers
    */
-  public static LoadContext context(
-      String device, java.nio.file.Path base, PluginRegistry registry) {
+  public static LoadContext context(String device, Path base, PluginRegistry registry) {
+    return context(device, base, registry, member -> {});
+  }
+
+  /** Tells of every member of a composed verifier before it is loaded, members' members too. */
+  private static LoadContext context(
+      String device,
+      Path base,
+      PluginRegistry registry,
+      Consumer<PluginRegistry.Bound<Verifier>> members) {
     LoadContext[] self = new LoadContext[1];
     self[0] =
         new LoadContext(
             device,
             base,
             spec -> {
-              record Member(org.espalier.study.config.PluginSpec member) {}
+              record Member(PluginSpec member) {}
               ConfigTree tree = ConfigTree.of("member of a verifier", Map.of("member", spec));
-              return registry
-                  .verifier(
-                      RecordBinder.bind(tree, tree.root(), "", Member.class, java.util.Set.of())
-                          .member())
-                  .loader()
-                  .apply(self[0]);
+              PluginRegistry.Bound<Verifier> bound =
+                  registry.verifier(
+                      RecordBinder.bind(tree, tree.root(), "", Member.class, Set.of()).member());
+              members.accept(bound);
+              return bound.loader().apply(self[0]);
             });
     return self[0];
   }
 
   private void loadAll(PluginRegistry registry) {
-    LoadContext context =
+    LoadContext plain =
         context(study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
-    Map<String, GenerativeModel> byConfig = new LinkedHashMap<>();
-    study.models().values().forEach(bound -> bound.check().accept(context));
+    study.models().values().forEach(bound -> bound.check().accept(plain));
+    Map<String, Loaded<GenerativeModel>> modelsByConfig = new HashMap<>();
     study
         .models()
-        .forEach(
-            (name, bound) -> {
-              String config = Canonical.json(bound.config());
-              GenerativeModel model = byConfig.get(config);
-              if (model == null) {
-                model = bound.loader().apply(context);
-                closeables.add(model::close);
-                byConfig.put(config, model);
-              }
-              models.put(name, model);
-            });
-    load(study.search(), context);
-    PluginRegistry.Bound<Verifier> screen = study.prior();
-    prior = screen == null ? null : load(screen, context);
-    study.evaluators().forEach(bound -> evaluators.add(load(bound, context)));
-    study.arms().forEach(arm -> load(arm.search(), context));
+        .forEach((name, bound) -> models.put(name, load(bound, registry, modelsByConfig)));
+    Map<String, Loaded<Verifier>> verifiersByConfig = new HashMap<>();
+    Consumer<PluginRegistry.Bound<Verifier>> load =
+        bound -> loadedVerifiers.put(bound, load(bound, registry, verifiersByConfig));
+    load.accept(study.search());
+    if (study.prior() != null) {
+      load.accept(study.prior());
+      prior = loaded(study.prior());
+    }
+    for (PluginRegistry.Bound<Verifier> bound : study.evaluators()) {
+      load.accept(bound);
+      evaluators.add(loaded(bound));
+    }
+    study.arms().forEach(arm -> load.accept(arm.search()));
   }
 
-  private Verifier load(PluginRegistry.Bound<Verifier> bound, LoadContext context) {
-    return loadedVerifiers.computeIfAbsent(
-        Canonical.json(bound.config()),
-        config -> {
-          Verifier verifier = bound.loader().apply(context);
-          closeables.add(verifier::close);
-          return verifier;
-        });
+  private record Loaded<T>(T plugin, List<String> code) {}
+
+  /** Loads a plugin, unless one of the same configuration is loaded already. */
+  private <T extends AutoCloseable> T load(
+      PluginRegistry.Bound<T> bound, PluginRegistry registry, Map<String, Loaded<T>> byConfig) {
+    Loaded<T> loaded =
+        byConfig.computeIfAbsent(
+            Canonical.json(bound.config()),
+            config -> {
+              Set<String> members = new TreeSet<>();
+              T plugin =
+                  bound
+                      .loader()
+                      .apply(
+                          context(
+                              study.spec().engineOrDefault().deviceOrDefault(),
+                              study.source().base(),
+                              registry,
+                              member -> members.add(member.code())));
+              closeables.add(plugin);
+              List<String> code = new ArrayList<>(List.of(bound.code()));
+              code.addAll(members);
+              return new Loaded<>(plugin, code);
+            });
+    codes.put(bound, loaded.code());
+    return loaded.plugin();
   }
 
   private Verifier loaded(PluginRegistry.Bound<Verifier> bound) {
-    Verifier verifier = loadedVerifiers.get(Canonical.json(bound.config()));
-    if (verifier == null) {
-      throw new IllegalStateException("a verifier is not loaded");
+    return required(loadedVerifiers.get(bound));
+  }
+
+  /** Fingerprints of a loaded plugin's code and of its members'. */
+  private List<String> code(PluginRegistry.Bound<?> bound) {
+    return required(codes.get(bound));
+  }
+
+  private static <T> T required(@Nullable T loaded) {
+    if (loaded == null) {
+      throw new IllegalStateException("a plugin is not loaded");
     }
-    return verifier;
+    return loaded;
   }
 
   private void check() {
@@ -369,27 +410,39 @@ public final class LoadedStudy implements AutoCloseable {
     return new Budget(unit, level.absolute(oneSample(unit)), caps);
   }
 
-  /** Every cell of the study: by seed, prompt, arm, model and level. */
+  /**
+   * Every cell of the study: by seed, prompt, arm, model and level. Prompts come from all tags in
+   * turn, so that a run that is stopped early has searched about as many of each.
+   */
   public List<Cell> cells() {
+    List<Searcher> searchers = new ArrayList<>();
+    for (Study.Arm arm : study.arms()) {
+      for (String model : arm.models()) {
+        searchers.add(new Searcher(arm, model, key(arm, model)));
+      }
+    }
+    Map<String, Budget> budgets = new HashMap<>();
+    Map<String, String> budgetJson = new HashMap<>();
+    List<Prompt> prompts = PromptFiles.interleaved(study.prompts());
+    List<String> promptJson = prompts.stream().map(LoadedStudy::json).toList();
     List<Cell> cells = new ArrayList<>();
-    Map<String, Budget> budgets = new LinkedHashMap<>();
     for (int i = 0; i < study.spec().seedCount(); i++) {
-      for (Prompt prompt : study.prompts()) {
-        for (Study.Arm arm : study.arms()) {
-          for (String model : arm.models()) {
-            for (Amount level : arm.levels()) {
-              long seed = study.spec().firstSeed() + i;
-              Budget budget = budgets.computeIfAbsent(level.label(), label -> budget(level));
-              cells.add(
-                  new Cell(
-                      key(arm, model, prompt, seed, budget),
-                      arm,
-                      model,
-                      prompt,
-                      seed,
-                      level,
-                      budget));
-            }
+      long seed = study.spec().firstSeed() + i;
+      for (int p = 0; p < prompts.size(); p++) {
+        for (Searcher searcher : searchers) {
+          SortedMap<String, String> key = searcher.key();
+          key.put("prompt", promptJson.get(p));
+          key.put("seed", String.valueOf(seed));
+          for (Amount level : searcher.arm().levels()) {
+            Budget budget = budgets.computeIfAbsent(level.label(), label -> budget(level));
+            key.put(
+                "budget",
+                budgetJson.computeIfAbsent(level.label(), label -> Canonical.json(budget)));
+            String sha256 =
+                Canonical.sha256(Canonical.object(key).getBytes(StandardCharsets.UTF_8));
+            cells.add(
+                new Cell(
+                    sha256, searcher.arm(), searcher.model(), prompts.get(p), seed, level, budget));
           }
         }
       }
@@ -397,77 +450,67 @@ public final class LoadedStudy implements AutoCloseable {
     return cells;
   }
 
-  private String key(Study.Arm arm, String model, Prompt prompt, long seed, Budget budget) {
-    Map<String, Object> all = new LinkedHashMap<>();
-    all.put("schema", SCHEMA);
-    all.put("version", Environment.version());
-    all.put("code", code(arm, model));
-    all.put("arm", arm.label());
-    all.put("strategy", arm.strategy().config());
-    all.put("model", fingerprint(model));
-    all.put("judges", judges(arm));
-    all.put(
-        "prompt",
+  /**
+   * @param arm of the study
+   * @param model that the arm searches
+   * @param key members of a cell's key as canonical JSON
+   */
+  private record Searcher(Study.Arm arm, String model, SortedMap<String, String> key) {}
+
+  private static String json(Prompt prompt) {
+    return Canonical.json(
         Map.of(
             "id", prompt.id(),
             "text", prompt.text(),
             "tag", prompt.tag(),
             "metadata", prompt.metadata()));
-    all.put("seed", seed);
-    all.put("budget", budget);
-    return Canonical.sha256(all);
   }
 
-  /** Code of the engine and of every plugin that has a hand in a cell. */
-  private Object code(Study.Arm arm, String model) {
-    return fingerprints.computeIfAbsent(
-        "/code/" + arm.label() + "/" + model,
-        n -> {
-          List<String> codes = new ArrayList<>();
-          codes.add(PluginCode.fingerprint(SearchEngine.class));
-          codes.add(arm.strategy().code());
-          PluginRegistry.Bound<GenerativeModel> searched = study.models().get(model);
-          codes.add(searched == null ? "none" : searched.code());
-          codes.add(arm.search().code());
-          PluginRegistry.Bound<Verifier> screen = study.prior();
-          codes.add(screen == null ? "none" : screen.code());
-          study.evaluators().forEach(bound -> codes.add(bound.code()));
-          return codes;
-        });
+  /** What the keys of an arm's cells on a model share. */
+  private SortedMap<String, String> key(Study.Arm arm, String model) {
+    SortedMap<String, String> all = new TreeMap<>();
+    all.put("schema", Canonical.json(SCHEMA));
+    all.put("version", Canonical.json(Environment.version()));
+    all.put("code", Canonical.json(code(arm, model)));
+    all.put("arm", Canonical.json(arm.label()));
+    all.put("strategy", Canonical.json(arm.strategy().config()));
+    all.put("model", Canonical.json(fingerprint(model)));
+    all.put("judges", Canonical.json(judges(arm)));
+    return all;
   }
 
-  private final Map<String, Object> fingerprints = new LinkedHashMap<>();
-
-  private Object fingerprint(String name) {
-    return fingerprints.computeIfAbsent(
-        name,
-        n -> {
-          Map<String, Object> map = new LinkedHashMap<>();
-          PluginRegistry.Bound<GenerativeModel> bound = study.models().get(n);
-          map.put("config", bound == null ? Map.of() : bound.config());
-          map.put("weights", model(n).card().weightsSha256());
-          map.put("program", model(n).card().programSha256());
-          map.put("facts", model(n).card().facts());
-          return map;
-        });
+  /** Code of the engine and of every plugin that has a hand in a cell, members too. */
+  private List<String> code(Study.Arm arm, String model) {
+    List<String> all = new ArrayList<>();
+    all.add(PluginCode.fingerprint(SearchEngine.class));
+    all.add(arm.strategy().code());
+    all.addAll(code(required(study.models().get(model))));
+    all.addAll(code(arm.search()));
+    all.addAll(study.prior() == null ? List.of("none") : code(study.prior()));
+    study.evaluators().forEach(bound -> all.addAll(code(bound)));
+    return all;
   }
 
-  private Object judges(Study.Arm arm) {
-    return fingerprints.computeIfAbsent(
-        "/judges/" + Canonical.json(arm.search().config()),
-        n -> {
-          Map<String, Object> map = new LinkedHashMap<>();
-          map.put("search", judge(arm.search()));
-          PluginRegistry.Bound<Verifier> screen = study.prior();
-          if (screen != null) {
-            map.put("prior", judge(screen));
-          }
-          map.put("evaluate", study.evaluators().stream().map(this::judge).toList());
-          return map;
-        });
+  private Map<String, Object> fingerprint(String name) {
+    GenerativeModel model = model(name);
+    return Map.of(
+        "config", required(study.models().get(name)).config(),
+        "weights", model.card().weightsSha256(),
+        "program", model.card().programSha256(),
+        "facts", model.card().facts());
   }
 
-  private Object judge(PluginRegistry.Bound<Verifier> bound) {
+  private Map<String, Object> judges(Study.Arm arm) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("search", judge(arm.search()));
+    if (study.prior() != null) {
+      map.put("prior", judge(study.prior()));
+    }
+    map.put("evaluate", study.evaluators().stream().map(this::judge).toList());
+    return map;
+  }
+
+  private Map<String, Object> judge(PluginRegistry.Bound<Verifier> bound) {
     Verifier verifier = loaded(bound);
     return Map.of(
         "config", bound.config(),

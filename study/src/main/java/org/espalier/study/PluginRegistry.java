@@ -11,6 +11,7 @@ import java.util.ServiceLoader;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.espalier.api.EspalierException;
 import org.espalier.api.SearchStrategy;
 import org.espalier.spi.GenerativeModel;
@@ -201,12 +202,18 @@ public final class PluginRegistry {
         context -> located(spec, () -> provider.load(config, context)));
   }
 
-  private static <T extends @Nullable Object> T located(
-      PluginSpec spec, java.util.function.Supplier<T> body) {
+  private static <T extends @Nullable Object> T located(PluginSpec spec, Supplier<T> body) {
     try {
       return body.get();
     } catch (EspalierException e) {
       throw at(spec, e);
+    } catch (LinkageError e) {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "%s: A class that the plugin (%s) needs cannot be loaded: %s."
+              .formatted(spec.tree().at(spec.node()), spec.id(), e.getMessage()),
+          "Maybe put the library that holds it on the class path, beside the plugin.",
+          e);
     }
   }
 

@@ -16,9 +16,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -349,23 +350,24 @@ public final class PromptFiles {
     if (limit == null || tagged.size() <= limit) {
       return tagged;
     }
-    record Turn(int round, int index) {}
+    Set<Prompt> chosen = Collections.newSetFromMap(new IdentityHashMap<>());
+    chosen.addAll(interleaved(tagged).subList(0, limit));
+    return tagged.stream().filter(chosen::contains).toList();
+  }
+
+  /**
+   * The same prompts, from all tags in turn: however many are taken from the start, they cover the
+   * tags evenly. Within a tag the order stays.
+   *
+   * @param prompts any
+   */
+  static List<Prompt> interleaved(List<Prompt> prompts) {
+    record Turn(int round, Prompt prompt) {}
     Map<String, Integer> rounds = new HashMap<>();
-    List<Turn> turns = new ArrayList<>();
-    for (int i = 0; i < tagged.size(); i++) {
-      turns.add(new Turn(rounds.merge(tagged.get(i).tag(), 1, Integer::sum), i));
-    }
-    Set<Integer> chosen = new HashSet<>();
-    turns.stream()
-        .sorted(Comparator.comparingInt(Turn::round).thenComparingInt(Turn::index))
-        .limit(limit)
-        .forEach(turn -> chosen.add(turn.index()));
-    List<Prompt> result = new ArrayList<>();
-    for (int i = 0; i < tagged.size(); i++) {
-      if (chosen.contains(i)) {
-        result.add(tagged.get(i));
-      }
-    }
-    return result;
+    return prompts.stream()
+        .map(prompt -> new Turn(rounds.merge(prompt.tag(), 1, Integer::sum), prompt))
+        .sorted(Comparator.comparingInt(Turn::round))
+        .map(Turn::prompt)
+        .toList();
   }
 }

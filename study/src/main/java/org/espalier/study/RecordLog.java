@@ -1,14 +1,17 @@
 package org.espalier.study;
 
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamWriteFeature;
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -18,11 +21,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.BiConsumer;
 import java.util.zip.CRC32C;
 import org.espalier.api.EspalierException;
 import org.jspecify.annotations.Nullable;
@@ -35,6 +38,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class RecordLog implements AutoCloseable {
   private static final String CHECKSUM = ",\"crc32c\":\"";
+
+  /** Length of the checksum's eight digits, the quote and the brace. */
+  private static final int CHECKSUM_END = 10;
+
   private static final int LONGEST_LINE = 64 << 20;
   private static final long FORCE_NANOS = 1_000_000_000L;
 
@@ -125,7 +132,8 @@ public final class RecordLog implements AutoCloseable {
     try {
       String json = JSON.writeValueAsString(record);
       String body = json.substring(0, json.length() - 1);
-      return body + CHECKSUM + checksum(body.getBytes(StandardCharsets.UTF_8)) + "\"}\n";
+      byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
+      return body + CHECKSUM + checksum(bytes, bytes.length) + "\"}\n";
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("records are JSON", e);
     }
@@ -138,10 +146,7 @@ public final class RecordLog implements AutoCloseable {
    */
   public static String withoutTimes(CellRecord record) {
     Map<String, Object> map =
-        new LinkedHashMap<>(
-            JSON.convertValue(
-                record,
-                new com.fasterxml.jackson.core.type.TypeReference<Map<String, Object>>() {}));
+        new LinkedHashMap<>(JSON.convertValue(record, new TypeReference<Map<String, Object>>() {}));
     map.remove("time");
     try {
       return JSON.writeValueAsString(map);
@@ -159,61 +164,101 @@ public final class RecordLog implements AutoCloseable {
     return JSON.valueToTree(record);
   }
 
-  private static String checksum(byte[] bytes) {
+  private static String checksum(byte[] bytes, int length) {
     CRC32C crc = new CRC32C();
-    crc.update(bytes);
+    crc.update(bytes, 0, length);
     return HexFormat.of().toHexDigits((int) crc.getValue());
   }
+
+  /** What a line of a log says, in full or in part. */
+  public sealed interface Entry permits CellRecord, Ending {
+    /** Version of the record's form. */
+    int schema();
+
+    /** Key of the cell. */
+    String cell();
+  }
+
+  /**
+   * The little of a record that tells whether its cell must be run.
+   *
+   * @param schema version of the record's form
+   * @param cell key of the cell
+   * @param status {@code done} or {@code failed}
+   * @param images the answer, and the incumbent where it differs
+   * @param tree file of the tree log, relative to the run directory
+   */
+  @JsonIgnoreProperties(ignoreUnknown = true)
+  public record Ending(
+      int schema,
+      String cell,
+      String status,
+      CellRecord.@Nullable Images images,
+      @Nullable String tree)
+      implements Entry {}
 
   /**
    * What a log holds.
    *
+   * @param <E> what is read of every line
    * @param records the last good record of each cell, in order of first appearance
    * @param goodBytes length of the file up to the end of its last good line
    * @param tornBytes bytes after that: half a record of a killed process
    * @param damagedLines numbers of the lines before that whose checksum is wrong
    */
-  public record Content(
-      Map<String, CellRecord> records,
-      long goodBytes,
-      long tornBytes,
-      List<Integer> damagedLines) {}
+  public record Content<E extends Entry>(
+      Map<String, E> records, long goodBytes, long tornBytes, List<Integer> damagedLines) {}
 
   /**
    * Reads a log. Damaged lines are left out and reported.
    *
    * @param file the log; an absent file is empty
    */
-  public static Content read(Path file) {
-    Map<String, CellRecord> records = new LinkedHashMap<>();
+  public static Content<CellRecord> read(Path file) {
+    return read(file, CellRecord.class);
+  }
+
+  /**
+   * Reads of a log what tells which cells are done. Every checksum is tried, but most of a record
+   * is skipped.
+   *
+   * @param file the log; an absent file is empty
+   */
+  public static Content<Ending> readEndings(Path file) {
+    return read(file, Ending.class);
+  }
+
+  private static <E extends Entry> Content<E> read(Path file, Class<E> type) {
+    ObjectReader reader = JSON.readerFor(type);
+    Map<String, E> records = new LinkedHashMap<>();
     List<Integer> damaged = new ArrayList<>();
-    long[] good = {0};
-    List<Integer> pending = new ArrayList<>();
+    if (!Files.exists(file)) {
+      return new Content<>(records, 0, 0, damaged);
+    }
+    long good = 0;
     long size;
-    try {
-      if (!Files.exists(file)) {
-        return new Content(records, 0, 0, damaged);
-      }
+    try (Lines lines = new Lines(file)) {
       size = Files.size(file);
-      int[] number = {0};
-      lines(
-          file,
-          (bytes, end) -> {
-            number[0]++;
-            CellRecord record = parse(file, number[0], bytes);
-            if (record == null) {
-              pending.add(number[0]);
-            } else {
-              damaged.addAll(pending);
-              pending.clear();
-              records.put(record.cell(), record);
-              good[0] = end;
-            }
-          });
+      List<Integer> pending = new ArrayList<>();
+      for (List<Line> batch = lines.next(); !batch.isEmpty(); batch = lines.next()) {
+        List<@Nullable E> parsed =
+            batch.parallelStream().<@Nullable E>map(line -> parse(file, line, reader)).toList();
+        for (int i = 0; i < parsed.size(); i++) {
+          E record = parsed.get(i);
+          if (record == null) {
+            pending.add(batch.get(i).number());
+          } else {
+            damaged.addAll(pending);
+            pending.clear();
+            records.put(record.cell(), record);
+            good = batch.get(i).end();
+          }
+        }
+      }
     } catch (IOException e) {
       throw RunDirectory.resource(file, e);
     }
-    return new Content(records, good[0], size - good[0], damaged);
+    return new Content<>(records, good, size - good, damaged);
   }
 
   /**
@@ -222,7 +267,7 @@ public final class RecordLog implements AutoCloseable {
    * @param file the log
    * @param content what {@link #read} found
    */
-  public static void repair(Path file, Content content) {
+  public static void repair(Path file, Content<?> content) {
     if (content.tornBytes() > 0) {
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
         channel.truncate(content.goodBytes());
@@ -233,18 +278,37 @@ public final class RecordLog implements AutoCloseable {
     }
   }
 
-  private static void lines(Path file, BiConsumer<byte[], Long> each) throws IOException {
-    try (InputStream in = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
-      ByteArrayOutputStream line = new ByteArrayOutputStream(4096);
-      long position = 0;
-      byte[] chunk = new byte[1 << 16];
+  /**
+   * @param number counted from 1
+   * @param bytes without the newline
+   * @param end position in the file after the newline
+   */
+  private record Line(int number, byte[] bytes, long end) {}
+
+  /** The whole lines of a file, some at a time. */
+  private static final class Lines implements Closeable {
+    private static final int CHUNK = 1 << 20;
+
+    private final InputStream in;
+    private final ByteArrayOutputStream line = new ByteArrayOutputStream(4096);
+    private final byte[] chunk = new byte[CHUNK];
+    private long position;
+    private int number;
+
+    Lines(Path file) throws IOException {
+      in = Files.newInputStream(file);
+    }
+
+    /** The next lines, at least one; none at the end of the file. */
+    List<Line> next() throws IOException {
+      List<Line> lines = new ArrayList<>();
       int count;
-      while ((count = in.read(chunk)) > 0) {
+      while (lines.isEmpty() && (count = in.readNBytes(chunk, 0, CHUNK)) > 0) {
         int start = 0;
         for (int i = 0; i < count; i++) {
           if (chunk[i] == '\n') {
             line.write(chunk, start, i - start);
-            each.accept(line.toByteArray(), position + i + 1);
+            lines.add(new Line(++number, line.toByteArray(), position + i + 1));
             line.reset();
             start = i + 1;
           }
@@ -255,38 +319,49 @@ public final class RecordLog implements AutoCloseable {
         line.write(chunk, start, count - start);
         position += count;
       }
+      return lines;
+    }
+
+    @Override
+    public void close() throws IOException {
+      in.close();
     }
   }
 
-  private static @Nullable CellRecord parse(Path file, int number, byte[] bytes) {
-    String line = new String(bytes, StandardCharsets.UTF_8);
-    int cut = line.lastIndexOf(CHECKSUM);
-    if (cut < 0
-        || line.length() != cut + CHECKSUM.length() + 10
-        || !line.endsWith("\"}")
-        || !line.regionMatches(
-            cut + CHECKSUM.length(),
-            checksum(line.substring(0, cut).getBytes(StandardCharsets.UTF_8)),
-            0,
-            8)) {
+  private static <E extends Entry> @Nullable E parse(Path file, Line at, ObjectReader reader) {
+    byte[] line = at.bytes();
+    int body = line.length - CHECKSUM.length() - CHECKSUM_END;
+    if (body < 0) {
+      return null;
+    }
+    byte[] tail = (CHECKSUM + checksum(line, body) + "\"}").getBytes(StandardCharsets.US_ASCII);
+    if (!Arrays.equals(line, body, line.length, tail, 0, tail.length)) {
       return null;
     }
     try {
-      CellRecord record = JSON.readValue(line.substring(0, cut) + "}", CellRecord.class);
+      line[body] = '}';
+      E record = reader.readValue(line, 0, body + 1);
       if (record.schema() > LoadedStudy.SCHEMA) {
         throw EspalierException.config(
             "%s:%d:1: The record has schema %d; this version reads up to %d."
-                .formatted(file, number, record.schema(), LoadedStudy.SCHEMA),
+                .formatted(file, at.number(), record.schema(), LoadedStudy.SCHEMA),
             "Maybe use a newer version of Espalier.");
       }
       return record;
     } catch (JsonProcessingException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "%s:%d:1: The record cannot be read though its checksum is right: %s."
-              .formatted(file, number, e.getOriginalMessage()),
-          "Maybe it was written by another program.",
-          e);
+      throw unreadable(file, at.number(), e.getOriginalMessage(), e);
+    } catch (IOException e) {
+      throw unreadable(file, at.number(), String.valueOf(e.getMessage()), e);
     }
+  }
+
+  private static EspalierException unreadable(
+      Path file, int number, String reason, IOException cause) {
+    return new EspalierException(
+        EspalierException.Code.CONFIG,
+        "%s:%d:1: The record cannot be read though its checksum is right: %s."
+            .formatted(file, number, reason),
+        "Maybe it was written by another program.",
+        cause);
   }
 }

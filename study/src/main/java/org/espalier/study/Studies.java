@@ -5,12 +5,13 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
 import org.espalier.api.EspalierException;
 import org.espalier.engine.SearchEngine;
@@ -81,7 +82,12 @@ public final class Studies {
     RunDirectory.requireUsable(root);
     try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
       RunDirectory directory = RunDirectory.create(root, loaded, now.toString());
-      return execute(loaded, directory, watcher);
+      AutoCloseable lock = directory.lock();
+      try (watcher) {
+        return execute(loaded, directory, RecordLog.readEndings(directory.records()), watcher);
+      } finally {
+        release(lock, watcher);
+      }
     }
   }
 
@@ -102,17 +108,37 @@ public final class Studies {
    * @param watcher told how it goes
    */
   public Ended resume(RunDirectory directory, List<String> overrides, Watcher watcher) {
-    Study study = Study.bind(directory.source().with(overrides), registry);
-    String before = Canonical.sha256(study.resolved());
-    String recorded = RunDirectory.readJson(directory.run()).path("configSha256").asText();
-    if (!recorded.equals(before)) {
+    AutoCloseable lock = directory.lock();
+    try (watcher) {
+      // Ten thousand records take as long to read as the study takes to load.
+      CompletableFuture<RecordLog.Content<RecordLog.Ending>> reading =
+          CompletableFuture.supplyAsync(() -> RecordLog.readEndings(directory.records()));
+      Study study = Study.bind(directory.source().with(overrides), registry);
+      requireSame(directory, study);
+      try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
+        return execute(loaded, directory, joined(reading), watcher);
+      }
+    } finally {
+      release(lock, watcher);
+    }
+  }
+
+  private static <T> T joined(CompletableFuture<T> future) {
+    try {
+      return future.join();
+    } catch (CompletionException e) {
+      throw e.getCause() instanceof RuntimeException cause ? cause : e;
+    }
+  }
+
+  private static void requireSame(RunDirectory directory, Study study) {
+    String before = RunDirectory.readJson(directory.run()).path("configSha256").asText();
+    String now = Canonical.sha256(study.resolved());
+    if (!before.equals(now)) {
       throw EspalierException.config(
           "The run (%s) was made with another configuration (%s, now %s): a prompt file, a plugin's default or the study has changed."
-              .formatted(directory.root(), brief(recorded), brief(before)),
+              .formatted(directory.root(), brief(before), brief(now)),
           "Maybe restore what changed, or start a new run.");
-    }
-    try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
-      return execute(loaded, directory, watcher);
     }
   }
 
@@ -120,39 +146,37 @@ public final class Studies {
     return hash.substring(0, Math.min(8, hash.length()));
   }
 
-  private Ended execute(LoadedStudy loaded, RunDirectory directory, Watcher watcher) {
-    AutoCloseable lock = directory.lock();
-    try (watcher) {
-      RecordLog.Content content = RecordLog.read(directory.records());
-      report(content, watcher::note);
-      RecordLog.repair(directory.records(), content);
-      List<Cell> all = loaded.cells();
-      requireKnown(directory, content.records(), all);
-      List<Cell> open = new ArrayList<>();
-      for (Cell cell : all) {
-        if (!finished(directory, content.records(), cell)) {
-          open.add(cell);
-        }
-      }
-      watcher.started(directory, all.size(), all.size() - open.size());
-      StudySpec.Engine settings = loaded.study().spec().engineOrDefault();
-      StudyRunner.Result result =
-          new StudyRunner(loaded, directory, engine)
-              .run(open, settings.jobsOrDefault(), settings.batchOrDefault(), watcher);
-      return new Ended(
-          directory, all.size(), all.size() - open.size(), result.done(), result.failed());
-    } finally {
-      try {
-        lock.close();
-      } catch (Exception e) {
-        watcher.note("The run's lock could not be released: " + e.getMessage());
-      }
+  private Ended execute(
+      LoadedStudy loaded,
+      RunDirectory directory,
+      RecordLog.Content<RecordLog.Ending> content,
+      Watcher watcher) {
+    report(content, watcher::note);
+    RecordLog.repair(directory.records(), content);
+    List<Cell> cells = loaded.cells();
+    requireKnown(directory, content.records(), cells);
+    List<Cell> open =
+        cells.stream().filter(cell -> !finished(directory, content.records(), cell)).toList();
+    watcher.started(directory, cells.size(), cells.size() - open.size());
+    StudySpec.Engine settings = loaded.study().spec().engineOrDefault();
+    StudyRunner.Result result =
+        new StudyRunner(loaded, directory, engine)
+            .run(open, settings.jobsOrDefault(), settings.batchOrDefault(), watcher);
+    return new Ended(
+        directory, cells.size(), cells.size() - open.size(), result.done(), result.failed());
+  }
+
+  private static void release(AutoCloseable lock, Watcher watcher) {
+    try {
+      lock.close();
+    } catch (Exception e) {
+      watcher.note("The run's lock could not be released: " + e.getMessage());
     }
   }
 
   /** Records of one file must come from one study: else its tables would mix two. */
   private static void requireKnown(
-      RunDirectory directory, Map<String, CellRecord> records, List<Cell> cells) {
+      RunDirectory directory, Map<String, RecordLog.Ending> records, List<Cell> cells) {
     Set<String> keys = new HashSet<>();
     cells.forEach(cell -> keys.add(cell.key()));
     long foreign = records.keySet().stream().filter(key -> !keys.contains(key)).count();
@@ -170,7 +194,7 @@ public final class Studies {
    * @param content of the file
    * @param note told of it
    */
-  public static void report(RecordLog.Content content, Consumer<String> note) {
+  public static void report(RecordLog.Content<?> content, Consumer<String> note) {
     if (content.tornBytes() > 0) {
       note.accept(
           "The last record was torn (%d bytes): it is left out, and its cell run again on resume."
@@ -182,10 +206,10 @@ public final class Studies {
   }
 
   private static boolean finished(
-      RunDirectory directory, Map<String, CellRecord> records, Cell cell) {
-    CellRecord record = records.get(cell.key());
+      RunDirectory directory, Map<String, RecordLog.Ending> records, Cell cell) {
+    RecordLog.Ending record = records.get(cell.key());
     return record != null
-        && record.isDone()
+        && CellRecord.DONE.equals(record.status())
         && record.images() != null
         && Files.isRegularFile(directory.root().resolve(record.images().answer()))
         && record.tree() != null

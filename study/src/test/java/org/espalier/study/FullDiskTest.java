@@ -54,7 +54,7 @@ class FullDiskTest {
     CommandLineKit.Ended full = espalier("run", study, "-q", "--out", out);
     assertThat(full.code()).as(full.out()).isEqualTo(2);
     assertThat(full.err()).contains("[RESOURCE]").contains("finished records stay readable");
-    RecordLog.Content content = RecordLog.read(out.resolve("records.jsonl"));
+    RecordLog.Content<CellRecord> content = RecordLog.read(out.resolve("records.jsonl"));
     assertThat(content.records().size()).isBetween(1, 8);
     assertThat(content.tornBytes()).isZero();
 

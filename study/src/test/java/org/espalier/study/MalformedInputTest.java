@@ -191,7 +191,7 @@ class MalformedInputTest {
           "records.jsonl",
           input,
           () -> {
-            RecordLog.Content content = RecordLog.read(log);
+            RecordLog.Content<CellRecord> content = RecordLog.read(log);
             assertThat(content.records().values())
                 .as("no damage passes the checksum")
                 .allSatisfy(record -> assertThat(known).contains(RecordLog.line(record)));

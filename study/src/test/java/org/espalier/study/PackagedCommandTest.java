@@ -103,14 +103,14 @@ class PackagedCommandTest {
     }
     assertThat(process.waitFor()).as("stopped by a signal").isGreaterThan(128);
 
-    RecordLog.Content stopped = RecordLog.read(out.resolve("records.jsonl"));
+    RecordLog.Content<CellRecord> stopped = RecordLog.read(out.resolve("records.jsonl"));
     assertThat(stopped.damagedLines()).isEmpty();
     assertThat(stopped.records().size()).isBetween(4, 79);
 
     assertThat(CommandLineKit.espalier("report", out).code()).isZero();
     CommandLineKit.Ended resumed = CommandLineKit.espalier("resume", out, "-q");
     assertThat(resumed.code()).as(resumed.err()).isZero();
-    RecordLog.Content whole = RecordLog.read(out.resolve("records.jsonl"));
+    RecordLog.Content<CellRecord> whole = RecordLog.read(out.resolve("records.jsonl"));
     assertThat(whole.records()).hasSize(80).containsAllEntriesOf(stopped.records());
     assertThat(whole.records().values()).allMatch(CellRecord::isDone);
   }

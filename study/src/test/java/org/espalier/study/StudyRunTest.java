@@ -73,7 +73,7 @@ class StudyRunTest {
             "report/index.html")) {
       assertThat(out.resolve(file)).isNotEmptyFile();
     }
-    RecordLog.Content content = RecordLog.read(out.resolve("records.jsonl"));
+    RecordLog.Content<CellRecord> content = RecordLog.read(out.resolve("records.jsonl"));
     assertThat(content.tornBytes()).isZero();
     assertThat(content.records()).hasSize(9);
     for (CellRecord record : content.records().values()) {
@@ -293,7 +293,7 @@ class StudyRunTest {
       assertThat(in).isNotNull();
       Files.write(log, in == null ? new byte[0] : in.readAllBytes());
     }
-    RecordLog.Content content = RecordLog.read(log);
+    RecordLog.Content<CellRecord> content = RecordLog.read(log);
     assertThat(content.damagedLines()).isEmpty();
     assertThat(content.tornBytes()).isZero();
     CellRecord record = content.records().values().iterator().next();
@@ -309,7 +309,7 @@ class StudyRunTest {
     byte[] good = Files.readAllBytes(log);
     for (int length = 0; length < 700; length += 7) {
       Files.write(log, java.util.Arrays.copyOf(good, good.length - length));
-      RecordLog.Content content = RecordLog.read(log);
+      RecordLog.Content<CellRecord> content = RecordLog.read(log);
       assertThat(content.goodBytes() + content.tornBytes()).isEqualTo(good.length - length);
       assertThat(content.records().size()).isBetween(8, 9);
     }

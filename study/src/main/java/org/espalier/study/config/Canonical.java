@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -103,6 +104,22 @@ public final class Canonical {
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("plain values are JSON", e);
     }
+  }
+
+  /**
+   * Canonical JSON of an object whose members are canonical JSON already: for many objects that
+   * share most of their members.
+   *
+   * @param members canonical JSON by name, a name of letters
+   */
+  public static String object(SortedMap<String, String> members) {
+    StringBuilder json = new StringBuilder("{");
+    members.forEach(
+        (name, value) -> {
+          json.append(json.length() > 1 ? "," : "").append('"').append(name).append("\":");
+          json.append(value);
+        });
+    return json.append('}').toString();
   }
 
   /**

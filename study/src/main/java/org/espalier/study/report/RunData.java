@@ -41,7 +41,7 @@ public record RunData(
    * @param directory where it lies
    */
   public static RunData read(RunDirectory directory) {
-    RecordLog.Content content = RecordLog.read(directory.records());
+    RecordLog.Content<CellRecord> content = RecordLog.read(directory.records());
     List<String> notes = new ArrayList<>();
     Studies.report(content, notes::add);
     JsonNode plan = RunDirectory.readJson(directory.plan());

@@ -209,4 +209,27 @@ public final class ToyModels {
     @Override
     public void close() {}
   }
+
+  /**
+   * @param member id and configuration of another verifier
+   */
+  public record DelegateConfig(Map<String, Object> member) {}
+
+  /** Judges as a verifier that it has loaded for it, as an ensemble has its members. */
+  public static final class Delegate implements VerifierProvider<DelegateConfig> {
+    @Override
+    public String id() {
+      return "toy-delegate";
+    }
+
+    @Override
+    public Class<DelegateConfig> configType() {
+      return DelegateConfig.class;
+    }
+
+    @Override
+    public Verifier load(DelegateConfig config, LoadContext context) {
+      return context.verifiers().load(config.member());
+    }
+  }
 }
