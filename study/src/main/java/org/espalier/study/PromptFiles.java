@@ -24,6 +24,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import org.apache.commons.csv.CSVFormat;
@@ -238,8 +239,11 @@ public final class PromptFiles {
     if (!(id instanceof String || id instanceof Number)) {
       throw bad(name, line, 1, "The field (id) is not a string or a number", null);
     }
+    if (String.valueOf(id).isEmpty()) {
+      throw bad(name, line, 1, "The field (id) is empty", null);
+    }
     Map<String, Object> metadata = new LinkedHashMap<>(fields);
-    metadata.values().removeIf(java.util.Objects::isNull);
+    metadata.values().removeIf(Objects::isNull);
     return new Prompt(String.valueOf(id), prompt, category, metadata);
   }
 

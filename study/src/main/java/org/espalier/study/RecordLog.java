@@ -236,9 +236,8 @@ public final class RecordLog implements AutoCloseable {
       return new Content<>(records, 0, 0, damaged);
     }
     long good = 0;
-    long size;
-    try (Lines lines = new Lines(file)) {
-      size = Files.size(file);
+    long size = size(file);
+    try (Lines lines = new Lines(file, size)) {
       List<Integer> pending = new ArrayList<>();
       for (List<Line> batch = lines.next(); !batch.isEmpty(); batch = lines.next()) {
         List<@Nullable E> parsed =
@@ -259,6 +258,14 @@ public final class RecordLog implements AutoCloseable {
       throw RunDirectory.resource(file, e);
     }
     return new Content<>(records, good, size - good, damaged);
+  }
+
+  private static long size(Path file) {
+    try {
+      return Files.size(file);
+    } catch (IOException e) {
+      throw RunDirectory.resource(file, e);
+    }
   }
 
   /**
@@ -287,15 +294,16 @@ public final class RecordLog implements AutoCloseable {
 
   /** The whole lines of a file, some at a time. */
   private static final class Lines implements Closeable {
-    private static final int CHUNK = 1 << 20;
+    private static final int LARGEST_CHUNK = 1 << 20;
 
     private final InputStream in;
     private final ByteArrayOutputStream line = new ByteArrayOutputStream(4096);
-    private final byte[] chunk = new byte[CHUNK];
+    private final byte[] chunk;
     private long position;
     private int number;
 
-    Lines(Path file) throws IOException {
+    Lines(Path file, long size) throws IOException {
+      chunk = new byte[(int) Math.min(LARGEST_CHUNK, Math.max(1, size))];
       in = Files.newInputStream(file);
     }
 
@@ -303,7 +311,7 @@ public final class RecordLog implements AutoCloseable {
     List<Line> next() throws IOException {
       List<Line> lines = new ArrayList<>();
       int count;
-      while (lines.isEmpty() && (count = in.readNBytes(chunk, 0, CHUNK)) > 0) {
+      while (lines.isEmpty() && (count = in.readNBytes(chunk, 0, chunk.length)) > 0) {
         int start = 0;
         for (int i = 0; i < count; i++) {
           if (chunk[i] == '\n') {

@@ -63,6 +63,7 @@ class PromptFilesTest {
     refused("p.csv", "Prompts,Category\na,b,c\n", "p.csv:2:1", "3 columns");
     refused("p.csv", "Prompt,Category\na,b\n", "p.csv:1:1", "(Prompts)");
     refused("p.json", "[{\"prompt\":\"a\"},{}]", "p.json[1]", "(prompt)");
+    refused("p.json", "[{\"id\":\"\",\"prompt\":\"a\"}]", "p.json[0]", "(id) is empty");
     refused(
         "p.jsonl",
         "{\"id\":\"x\",\"prompt\":\"a\"}\n{\"id\":\"x\",\"prompt\":\"b\"}",

@@ -1,106 +1,98 @@
 package org.espalier.study;
 
-import java.io.BufferedWriter;
+import java.io.BufferedReader;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
-import java.lang.management.ThreadMXBean;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
-import org.espalier.study.config.Canonical;
-import org.espalier.study.report.HtmlReport;
-import org.espalier.study.report.RunData;
+import org.espalier.study.cli.Main;
 
 /**
- * A measurement, not a test: multiplies the records of a run to 10,000 cells and prints how long
- * reading (what resume decides by) and the report take, and the heap in use.
+ * A measurement, not a test: runs 10,000 cells on the toys, then starts commands on that run, each
+ * in a process of its own as a user does, and prints wall and processor seconds.
  */
 public final class RecordScale {
+  private static final String STUDY =
+      """
+      study: scale
+      seeds: 4
+      prompts: {file: prompts.jsonl}
+      budgets: {levels: [4x]}
+      models: {var: {id: toy-scale, steps: 4}}
+      verifiers: {search: toy-target, evaluate: {id: toy-bright}}
+      arms:
+        - {name: alone, strategy: single, levels: [1x]}
+        - {name: best of 3, strategy: {id: best-of-n, n: 3}}
+        - {strategy: {id: best-of-n, n: auto}}
+        - {name: narrow, strategy: {id: beam, width: 1, candidates: auto}}
+        - {strategy: {id: beam, width: 2, candidates: auto}}
+      """;
+
   private RecordScale() {}
 
   /**
-   * @param args a run directory; its records.jsonl is replaced, so give a copy
+   * @param args a directory; the run in it is used again if it is there
    */
-  public static void main(String[] args) throws IOException {
-    RunDirectory run = RunDirectory.open(Path.of(args[0]));
-    List<CellRecord> seeds = new ArrayList<>(RecordLog.read(run.records()).records().values());
-    int cells = 10_000;
-    try (BufferedWriter writer = Files.newBufferedWriter(run.records())) {
-      for (int i = 0; i < cells; i++) {
-        CellRecord r = seeds.get(i % seeds.size());
-        writer.write(
-            RecordLog.line(
-                new CellRecord(
-                    r.schema(),
-                    Canonical.sha256(r.cell() + i),
-                    r.status(),
-                    r.study(),
-                    r.arm(),
-                    r.strategy(),
-                    r.model(),
-                    r.verifier(),
-                    new CellRecord.PromptText(
-                        String.format(Locale.ROOT, "%05d", i / seeds.size()),
-                        r.prompt().tag(),
-                        r.prompt().text()),
-                    i % seeds.size(),
-                    r.level(),
-                    r.budget(),
-                    r.error(),
-                    r.stop(),
-                    r.spent(),
-                    r.phases(),
-                    r.utilisation(),
-                    r.score(),
-                    r.scoreParts(),
-                    r.incumbentScore(),
-                    r.answer(),
-                    r.incumbent(),
-                    r.images(),
-                    r.tree(),
-                    r.evaluation(),
-                    r.curve(),
-                    r.time())));
-      }
+  public static void main(String[] args) throws IOException, InterruptedException {
+    Path directory = Files.createDirectories(Path.of(args[0]));
+    Path run = directory.resolve("run");
+    StringBuilder prompts = new StringBuilder();
+    for (int i = 0; i < 500; i++) {
+      prompts.append("{\"prompt\": \"object %d\", \"tag\": \"tag %d\"}%n".formatted(i, i % 6));
     }
-    Stopwatch watch = new Stopwatch();
-    int read = RecordLog.read(run.records()).records().size();
-    String reading = watch.lap();
-    Path report = HtmlReport.write(RunData.read(run));
-    String reporting = watch.lap();
-    Runtime runtime = Runtime.getRuntime();
+    Files.writeString(directory.resolve("prompts.jsonl"), prompts);
+    Path study = Files.writeString(directory.resolve("study.yaml"), STUDY);
+    if (!Files.exists(run)) {
+      measure("run", study.toString(), "--out", run.toString());
+    }
     System.out.printf(
-        Locale.ROOT,
-        "%d cells (%d MB): read in %s, report in %s (%d MB), heap %d MB of at most %d MB%n",
-        read,
-        Files.size(run.records()) >> 20,
-        reading,
-        reporting,
-        Files.size(report) >> 20,
-        (runtime.totalMemory() - runtime.freeMemory()) >> 20,
-        runtime.maxMemory() >> 20);
+        Locale.ROOT, "records: %.1f MB%n", Files.size(run.resolve("records.jsonl")) * 1e-6);
+    for (int i = 0; i < 3; i++) {
+      measure("resume", run.toString());
+    }
+    measure("report", run.toString());
   }
 
-  /** Wall time, and the time that the one working thread had a processor. */
-  private static final class Stopwatch {
-    private final ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-    private long wall = System.nanoTime();
-    private long processor = threads.getCurrentThreadCpuTime();
-
-    String lap() {
-      long wallNow = System.nanoTime();
-      long processorNow = threads.getCurrentThreadCpuTime();
-      String text =
-          String.format(
-              Locale.ROOT,
-              "%.2f s (processor %.2f s)",
-              (wallNow - wall) * 1e-9,
-              (processorNow - processor) * 1e-9);
-      wall = wallNow;
-      processor = processorNow;
-      return text;
+  private static void measure(String... command) throws IOException, InterruptedException {
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-Xmx2g",
+            "-cp",
+            System.getProperty("java.class.path"),
+            Main.class.getName());
+    builder.command().addAll(List.of(command));
+    long start = System.nanoTime();
+    Process process = builder.redirectErrorStream(true).start();
+    String last = "";
+    Duration processor = Duration.ZERO;
+    try (BufferedReader reader =
+        new BufferedReader(
+            new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
+      for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+        processor = process.info().totalCpuDuration().orElse(processor);
+        if (line.startsWith("run: ")) {
+          print(command[0] + " has decided", start, processor);
+        }
+        last = line;
+      }
     }
+    if (process.waitFor() != 0) {
+      throw new IllegalStateException(String.join(" ", command) + ": " + last);
+    }
+    print(command[0] + " has ended", start, processor);
+  }
+
+  private static void print(String event, long start, Duration processor) {
+    System.out.printf(
+        Locale.ROOT,
+        "%s: %.2f s (processor %.2f s)%n",
+        event,
+        (System.nanoTime() - start) * 1e-9,
+        processor.toMillis() * 1e-3);
   }
 }

@@ -59,6 +59,7 @@ class StudyErrorsTest {
     replaced("unknown key of a plugin", "width: 2", "widht: 2");
     replaced("width 0", "width: 2", "width: 0");
     replaced("a refusing plugin constructor", "steps: 4", "steps: 0");
+    replaced("a plugin's library is missing", "id: toy-scale", "id: toy-unlinked");
     replaced("missing key of a plugin", "{id: toy-scale, steps: 4}", "{id: toy-flow}");
     replaced("an enum of a plugin", "{id: toy-scale, steps: 4}", "{id: toy-flow, sampler: oed}");
     replaced(

@@ -232,4 +232,22 @@ public final class ToyModels {
       return context.verifiers().load(config.member());
     }
   }
+
+  /** A model whose library is missing. */
+  public static final class Unlinked implements ModelProvider<ScaleConfig> {
+    @Override
+    public String id() {
+      return "toy-unlinked";
+    }
+
+    @Override
+    public Class<ScaleConfig> configType() {
+      return ScaleConfig.class;
+    }
+
+    @Override
+    public GenerativeModel load(ScaleConfig config, LoadContext context) {
+      throw new NoClassDefFoundError("org/example/Missing");
+    }
+  }
 }
