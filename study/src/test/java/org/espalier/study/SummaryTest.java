@@ -1,6 +1,7 @@
 package org.espalier.study;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
@@ -118,6 +119,19 @@ class SummaryTest {
     assertThat(comparison.pValue()).isCloseTo(2 * Math.pow(0.5, 5), within(1e-12));
     assertThat(comparison.equalCompute()).isTrue();
     assertThat(comparison.difference().mean()).isCloseTo(0.625, within(1e-12));
+  }
+
+  @Test
+  void asManyWinsAsLossesHaveThePValueOne() {
+    List<CellRecord> cells = new ArrayList<>();
+    for (int p = 0; p < 4; p++) {
+      cells.add(cell("base", p, 0, p < 2 ? 1.0 : 0.0, 90));
+      cells.add(cell("ours", p, 0, p < 2 ? 0.0 : 1.0, 90));
+    }
+    assertThat(summary(cells).comparisons())
+        .filteredOn(c -> c.measure().equals("metric"))
+        .extracting(Summary.Comparison::wins, Summary.Comparison::losses, c -> c.pValue())
+        .containsExactly(tuple(2, 2, 1.0));
   }
 
   @Test

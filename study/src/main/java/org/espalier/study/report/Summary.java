@@ -492,7 +492,8 @@ public record Summary(
   }
 
   private static double sign(int wins, int losses) {
-    return wins + losses == 0
+    // As many wins as losses: the library counts the middle twice and returns more than 1.
+    return wins == losses
         ? 1
         : new BinomialTest()
             .binomialTest(wins + losses, wins, 0.5, AlternativeHypothesis.TWO_SIDED);
