@@ -8,13 +8,28 @@ import java.util.Map;
  * What a search has been charged.
  *
  * @param total everything that counts against the budget
- * @param byPhase the same, split by phase; unmodifiable
+ * @param byPhase the same, split by phase, and apart from it under {@link Phase#REPLAY} what was
+ *     repeated for want of memory; unmodifiable
  */
 public record LedgerSnapshot(Cost total, Map<Phase, Cost> byPhase) {
   public LedgerSnapshot {
     EnumMap<Phase, Cost> copy = new EnumMap<>(Phase.class);
     copy.putAll(byPhase);
     byPhase = Collections.unmodifiableMap(copy);
+  }
+
+  /**
+   * The same with work that was repeated for want of memory.
+   *
+   * @param replayed that work; {@link Cost#ZERO} leaves no entry
+   */
+  public LedgerSnapshot withReplayed(Cost replayed) {
+    Map<Phase, Cost> phases = new EnumMap<>(Phase.class);
+    phases.putAll(byPhase);
+    if (!replayed.equals(Cost.ZERO)) {
+      phases.put(Phase.REPLAY, replayed);
+    }
+    return new LedgerSnapshot(total, phases);
   }
 
   /**

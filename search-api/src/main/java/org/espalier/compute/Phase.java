@@ -10,6 +10,6 @@ public enum Phase {
   DECODE,
   /** Scoring by a verifier that the search asks. */
   VERIFY,
-  /** Work repeated because a state had been evicted. */
+  /** Work repeated because memory did not suffice to keep its results; not in the total. */
   REPLAY
 }

@@ -61,8 +61,17 @@ public interface GenerativeModel extends AutoCloseable {
    */
   List<Artifact> decode(List<DecodeRow> batch);
 
-  /** Work done since the model was loaded. */
+  /** Work done since the model was loaded, without what {@link #replayed} counts. */
   WorkCounters counters();
+
+  /**
+   * Evaluations that were repeated since the model was loaded, because memory did not suffice to
+   * keep their results: nfe, rows, tokens and FLOPs. Such work repeats exactly what was charged
+   * before, so it is accounted apart and never counts against a budget.
+   */
+  default Cost replayed() {
+    return Cost.ZERO;
+  }
 
   @Override
   void close();

@@ -15,6 +15,7 @@ import org.espalier.spi.WorkCounters;
 final class NativeGate {
   private final LongSupplier nanoTime;
   private long nativeNanos;
+  private Cost replayed = Cost.ZERO;
 
   NativeGate(LongSupplier nanoTime) {
     this.nanoTime = nanoTime;
@@ -23,6 +24,11 @@ final class NativeGate {
   /** Wall time spent in native calls and in waiting for the model, in nanoseconds. */
   long nativeNanos() {
     return nativeNanos;
+  }
+
+  /** Work that models repeated in these calls because they had dropped its results. */
+  Cost replayed() {
+    return replayed;
   }
 
   /** A result and what it took. */
@@ -37,10 +43,12 @@ final class NativeGate {
     long entered = nanoTime.getAsLong();
     synchronized (model) {
       WorkCounters before = model.counters();
+      Cost replaysBefore = model.replayed();
       long start = nanoTime.getAsLong();
       T result = guard(model.card().id(), body);
       long end = nanoTime.getAsLong();
       nativeNanos += end - entered;
+      replayed = replayed.plus(model.replayed().minus(replaysBefore));
       return new Measured<>(result, model.counters().since(before), end - start);
     }
   }

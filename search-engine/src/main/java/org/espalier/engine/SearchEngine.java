@@ -173,7 +173,7 @@ public final class SearchEngine {
           best.score(),
           image,
           bestImage,
-          ledger.snapshot(),
+          ledger.snapshot().withReplayed(gate.replayed()),
           ledger.remaining(Cost.ZERO),
           incumbent.curve(),
           tree,

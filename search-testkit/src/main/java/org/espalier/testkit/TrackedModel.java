@@ -210,6 +210,11 @@ public final class TrackedModel implements GenerativeModel {
   }
 
   @Override
+  public Cost replayed() {
+    return model.replayed();
+  }
+
+  @Override
   public void close() {
     model.close();
   }

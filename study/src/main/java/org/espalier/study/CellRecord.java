@@ -135,6 +135,13 @@ public record CellRecord(
     return spent == null ? Axes.of(Cost.ZERO) : spent;
   }
 
+  /** What was repeated for want of memory, apart from what was spent; zero where nothing was. */
+  @com.fasterxml.jackson.annotation.JsonIgnore
+  public Axes replayed() {
+    Axes replay = phases == null ? null : phases.get("replay");
+    return replay == null ? Axes.of(Cost.ZERO) : replay;
+  }
+
   /** Wall time in seconds; 0 where unknown. */
   public double seconds() {
     return time == null ? 0 : time.wallNanos() * 1e-9;

@@ -131,6 +131,10 @@ public final class RunExport {
       whole.accept("decodes", axes.decodes());
       whole.accept("verifier_calls", axes.verifierCalls());
       real.accept("verifier_flops", (double) axes.verifierFlops());
+      CellRecord.Axes replay = r.replayed();
+      whole.accept("replayed_nfe", replay.nfe());
+      whole.accept("replayed_tokens", replay.tokens());
+      real.accept("replayed_flops", (double) replay.flops());
       real.accept("seconds", r.seconds());
       real.accept("engine_seconds", r.time() == null ? 0 : r.time().engineNanos() * 1e-9);
       text.accept("image", r.images() == null ? null : r.images().answer());
