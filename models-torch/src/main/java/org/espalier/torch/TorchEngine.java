@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The process-wide native engine. Started on first use with the settings on which determinism
@@ -26,12 +27,19 @@ public final class TorchEngine {
           "OPT_OUT_TRACKING", "true");
 
   /**
-   * System property for the native memory that tensors may take together, such as {@code 60GiB};
-   * models then evaluate fewer rows at once. By default there is no limit but the device's.
+   * System property for the native memory that tensors may take together, such as {@code 60GiB}:
+   * models then evaluate fewer rows at once, and drop and repeat what does not fit. By default
+   * there is no limit but the device's.
    */
   public static final String MEMORY_PROPERTY = "espalier.memory";
 
   private static final Pattern BYTES = Pattern.compile("(\\d{1,9})\\s*(KiB|MiB|GiB)?");
+
+  /** Bytes that tensors may take; 0 for no limit, negative until it is read. */
+  private static volatile long budget = -1;
+
+  /** Networks below this number of weights wait for launches, not arithmetic, on a GPU. */
+  private static final long SMALL = 20_000_000;
 
   private static final ThreadLocal<Boolean> PREPARED = ThreadLocal.withInitial(() -> false);
 
@@ -86,15 +94,35 @@ public final class TorchEngine {
   }
 
   /**
-   * The bytes that {@link #MEMORY_PROPERTY} allows; 0 for no limit.
+   * The bytes that tensors may take together: those of {@link #limitMemory}, else of {@link
+   * #MEMORY_PROPERTY}, which is read once; 0 for no limit.
    *
    * @throws EspalierException CONFIG where it is not a size
    */
   public static long memoryBudget() {
-    String text = System.getProperty(MEMORY_PROPERTY);
-    if (text == null) {
-      return 0;
+    if (budget < 0) {
+      limitMemory(System.getProperty(MEMORY_PROPERTY));
     }
+    return budget;
+  }
+
+  /**
+   * Bounds the native memory of all tensors of this process from now on.
+   *
+   * @param text a size such as {@code 60GiB}, or null for no limit
+   * @throws EspalierException CONFIG where it is not a size
+   */
+  public static void limitMemory(@Nullable String text) {
+    budget = text == null ? 0 : bytes(text);
+  }
+
+  /**
+   * The bytes of a size.
+   *
+   * @param text such as {@code 60GiB}, {@code 800MiB} or plain bytes
+   * @throws EspalierException CONFIG where it is not a size
+   */
+  public static long bytes(String text) {
     Matcher matcher = BYTES.matcher(text.strip());
     if (!matcher.matches()) {
       throw EspalierException.config(
@@ -111,14 +139,27 @@ public final class TorchEngine {
   }
 
   /**
-   * Which of libtorch's attention kernels a program asks for by name where it needs the softmax's
-   * sums: {@code cudnn} on GPUs of compute capability 9.0 and above, where it is nearly twice as
-   * fast, {@code flash} on others, {@code plain} on the CPU.
+   * The floating-point type in which a network computes unless one is asked for: float32 on the
+   * CPU; bfloat16 on a GPU, but for networks below 20 million weights, where it would save nothing
+   * and a sampler's draws would differ from the CPU's.
    *
    * @param device from {@link #device}
+   * @param parameters how many weights it has
    */
-  public static String attentionKernel(Device device) {
-    if (!device.isGpu()) {
+  public static DType dtype(Device device, long parameters) {
+    return device.isGpu() && parameters >= SMALL ? DType.BF16 : DType.F32;
+  }
+
+  /**
+   * Which of libtorch's attention kernels a program asks for by name where it needs the softmax's
+   * sums: {@code cudnn} on GPUs of compute capability 9.0 and above, where it is nearly twice as
+   * fast, {@code flash} on others, {@code plain} on the CPU and in float32.
+   *
+   * @param device from {@link #device}
+   * @param dtype of the program's weights
+   */
+  public static String attentionKernel(Device device, DType dtype) {
+    if (dtype != DType.BF16) {
       return "plain";
     }
     return Integer.parseInt(CudaUtils.getComputeCapability(device.getDeviceId())) >= 90
@@ -133,8 +174,8 @@ public final class TorchEngine {
    * @param device from {@link #device}
    */
   public static void keepWithinBudget(Device device) {
-    long budget = memoryBudget();
-    if (budget > 0 && device.isGpu() && usedBytes(device) > budget) {
+    long most = memoryBudget();
+    if (most > 0 && device.isGpu() && usedBytes(device) > most) {
       releaseUnused();
     }
   }

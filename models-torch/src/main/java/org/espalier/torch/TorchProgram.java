@@ -54,6 +54,7 @@ public final class TorchProgram implements AutoCloseable {
 
   private final String name;
   private final Device device;
+  private final DType dtype;
   private final ProgramText text;
   private final PtSymbolBlock module;
   private final long weightBytes;
@@ -63,6 +64,7 @@ public final class TorchProgram implements AutoCloseable {
     spec.check(source);
     this.name = builder.className;
     this.device = builder.device;
+    this.dtype = builder.dtype;
     List<String> weightNames = List.copyOf(spec.keys());
     Map<String, Object> attributes = new LinkedHashMap<>(builder.attributes);
     attributes.put("device_name", device.isGpu() ? "cuda:" + device.getDeviceId() : "cpu");
@@ -241,9 +243,8 @@ public final class TorchProgram implements AutoCloseable {
         memory ? EspalierException.Code.RESOURCE : EspalierException.Code.NATIVE,
         "The native call " + name + "." + method + " failed: " + message,
         memory
-            ? "Maybe lower engine.batch, set -D"
-                + TorchEngine.MEMORY_PROPERTY
-                + " below the device's memory, or use a smaller image or model."
+            ? "Maybe lower engine.batch or engine.memory, free memory of the device, or use a smaller"
+                + " image or model."
             : null,
         e);
   }
@@ -305,6 +306,11 @@ public final class TorchProgram implements AutoCloseable {
   /** Where it computes. */
   public Device device() {
     return device;
+  }
+
+  /** The floating-point type in which it computes. */
+  public DType dtype() {
+    return dtype;
   }
 
   /** Bytes of its weights in native memory. */
@@ -397,7 +403,7 @@ public final class TorchProgram implements AutoCloseable {
     }
 
     /**
-     * The floating-point type of its weights; by default float32 on the CPU, bfloat16 on a GPU.
+     * The floating-point type of its weights; by default that of {@link TorchEngine#dtype}.
      *
      * @param dtype F32 or BF16
      */
@@ -415,7 +421,7 @@ public final class TorchProgram implements AutoCloseable {
      *     compile
      */
     public TorchProgram load(WeightSource source, WeightSpec spec) {
-      dtype = requested != null ? requested : device.isGpu() ? DType.BF16 : DType.F32;
+      dtype = requested != null ? requested : TorchEngine.dtype(device, spec.parameters());
       return new TorchProgram(this, source, spec);
     }
   }

@@ -19,7 +19,7 @@ class RandomWeightsTest {
 
   @AfterEach
   void forget() {
-    System.clearProperty(TorchEngine.MEMORY_PROPERTY);
+    TorchEngine.limitMemory(null);
   }
 
   @Test
@@ -48,12 +48,11 @@ class RandomWeightsTest {
   @Test
   void aBudgetOfMemoryIsReadInBytesOrLargerUnits() {
     assertThat(TorchEngine.memoryBudget()).isZero();
-    System.setProperty(TorchEngine.MEMORY_PROPERTY, "60GiB");
+    TorchEngine.limitMemory("60GiB");
     assertThat(TorchEngine.memoryBudget()).isEqualTo(60L << 30);
-    System.setProperty(TorchEngine.MEMORY_PROPERTY, "3 MiB");
+    TorchEngine.limitMemory("3 MiB");
     assertThat(TorchEngine.memoryBudget()).isEqualTo(3L << 20);
-    System.setProperty(TorchEngine.MEMORY_PROPERTY, "much");
-    assertThatThrownBy(TorchEngine::memoryBudget)
+    assertThatThrownBy(() -> TorchEngine.limitMemory("much"))
         .isInstanceOf(EspalierException.class)
         .hasMessage(
             "[CONFIG] The memory (much) is not a size.\nMaybe set memory to 60GiB or 800MiB.");

@@ -30,6 +30,7 @@ import org.espalier.study.config.Canonical;
 import org.espalier.study.config.ConfigTree;
 import org.espalier.study.config.PluginSpec;
 import org.espalier.study.config.RecordBinder;
+import org.espalier.torch.TorchEngine;
 import org.jspecify.annotations.Nullable;
 
 /** A study whose models and verifiers are loaded, each once. Owns and closes them. */
@@ -107,6 +108,10 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   private void loadAll(PluginRegistry registry) {
+    String memory = study.spec().engineOrDefault().memory();
+    if (memory != null) {
+      TorchEngine.limitMemory(memory);
+    }
     LoadContext plain =
         context(study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
     study.models().values().forEach(bound -> bound.check().accept(plain));

@@ -7,6 +7,7 @@ import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.study.config.PluginSpec;
+import org.espalier.torch.TorchEngine;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,7 +56,7 @@ public record StudySpec(
 
   /** The engine's settings, with defaults. */
   public Engine engineOrDefault() {
-    return engine == null ? new Engine(null, null, null) : engine;
+    return engine == null ? new Engine(null, null, null, null) : engine;
   }
 
   /** The first seed. */
@@ -204,8 +205,14 @@ public record StudySpec(
    * @param batch rows handed to a network at once; 8 if left out
    * @param device {@code cpu}, {@code gpu}, {@code gpu:N} or {@code auto}; cpu if left out
    * @param jobs cells run at a time; 1 if left out
+   * @param memory native memory that all tensors may take together, such as {@code 60GiB}; what
+   *     does not fit is computed in smaller calls, or dropped and repeated; by default no limit
    */
-  public record Engine(@Nullable Integer batch, @Nullable String device, @Nullable Integer jobs) {
+  public record Engine(
+      @Nullable Integer batch,
+      @Nullable String device,
+      @Nullable Integer jobs,
+      @Nullable String memory) {
     public Engine {
       if (batch != null && (batch < 1 || batch > 4096)) {
         throw EspalierException.config(
@@ -219,6 +226,9 @@ public record StudySpec(
         throw EspalierException.config(
             "The device (" + device + ") is unknown.",
             "Maybe set device: cpu, gpu, gpu:0 or auto.");
+      }
+      if (memory != null) {
+        TorchEngine.bytes(memory); // complains where it is no size
       }
     }
 

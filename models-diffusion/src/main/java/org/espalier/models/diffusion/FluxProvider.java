@@ -21,6 +21,7 @@ import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelProvider;
 import org.espalier.torch.ClipTextConfig;
 import org.espalier.torch.ClipTextEncoder;
+import org.espalier.torch.DType;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
@@ -220,7 +221,8 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
     facts.put("negativePrompt", settings.negativePrompt());
     facts.put("parameters", Long.toString(flow.spec().parameters()));
     facts.put("textTokens", Integer.toString(settings.textTokens()));
-    facts.put("dtype", device.isGpu() ? "bfloat16" : "float32");
+    DType dtype = TorchEngine.dtype(device, flow.spec().parameters());
+    facts.put("dtype", dtype == DType.BF16 ? "bfloat16" : "float32");
     facts.put("device", device.toString());
     return new ModelCard(
         id(),

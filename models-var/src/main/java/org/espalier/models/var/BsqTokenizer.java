@@ -15,6 +15,12 @@ import org.espalier.torch.WeightSource;
  * Thread-safe.
  */
 public final class BsqTokenizer implements AutoCloseable {
+  /**
+   * Larger codes are decoded in channels-last order on a GPU, with fewer bytes and more kernels;
+   * smaller ones wait for the launching of kernels.
+   */
+  private static final int CHANNELS_LAST_FROM = 1024;
+
   private final BsqArchitecture architecture;
   private final TorchProgram program;
   private final AtomicLong flops = new AtomicLong();
@@ -43,6 +49,26 @@ public final class BsqTokenizer implements AutoCloseable {
    */
   public BsqTokenizer(
       WeightSource weights, Device device, boolean withEncoder, boolean boundedCode) {
+    this(
+        weights,
+        device,
+        withEncoder,
+        boundedCode,
+        device.isGpu() ? CHANNELS_LAST_FROM : Integer.MAX_VALUE);
+  }
+
+  /**
+   * A tokenizer whose decoder changes its order where it is told to.
+   *
+   * @param channelsLastFrom elements of a code from which on images are decoded in channels-last
+   *     order
+   */
+  BsqTokenizer(
+      WeightSource weights,
+      Device device,
+      boolean withEncoder,
+      boolean boundedCode,
+      int channelsLastFrom) {
     WeightSource source = BsqArchitecture.normalize(weights);
     architecture = BsqArchitecture.of(source, withEncoder);
     for (int channels : architecture.decoder()) {
@@ -63,6 +89,7 @@ public final class BsqTokenizer implements AutoCloseable {
             .attribute("decoder_blocks", architecture.decoderBlocks())
             .attribute("encoder_blocks", architecture.encoderBlocks())
             .attribute("bounded_code", boundedCode)
+            .attribute("channels_last_from", channelsLastFrom)
             .device(device)
             .load(source, architecture.weights());
   }

@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.function.Supplier;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
+import org.espalier.torch.DType;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
@@ -178,7 +179,7 @@ final class InfinityLoader {
             : defaults.path("top_p").asDouble(defaults.isMissingNode() ? 0.97 : 0);
     Map<String, String> facts = new LinkedHashMap<>();
     facts.put("device", device.toString());
-    facts.put("dtype", device.isGpu() ? "bfloat16" : "float32");
+    facts.put("dtype", network.dtype() == DType.BF16 ? "bfloat16" : "float32");
     facts.put("libtorch", TorchEngine.version());
     facts.put("depth", String.valueOf(architecture.depth()));
     facts.put("width", String.valueOf(architecture.width()));

@@ -3,11 +3,15 @@ package org.espalier.models.var;
 import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.HashSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.Consumer;
 import org.espalier.api.Capability;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
@@ -21,6 +25,7 @@ import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelState;
 import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
+import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
 import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
@@ -41,6 +46,12 @@ public final class InfinityModel implements GenerativeModel {
   private final Guidance guidance;
   private final BitSampler sampler;
   private final ModelCard card;
+
+  /** From this size of a scale on the work in a call outweighs its launching. */
+  private static final int SPLIT_TOKENS = 1024;
+
+  /** States that hold an evaluation, the one unused for longest first. */
+  private final Set<InfinityState> resident = new LinkedHashSet<>();
 
   /** An encoded prompt. */
   private record EncodedPrompt(InfinityNetwork.Shared shared) implements Conditioning {
@@ -169,17 +180,42 @@ public final class InfinityModel implements GenerativeModel {
       }
     }
     // Each state is evaluated once, even where several branches start from it.
-    Map<InfinityState, Conditioning> unevaluated = new LinkedHashMap<>();
-    for (Branch branch : batch) {
-      InfinityState state = own(branch.state());
-      if (state.evaluation() == null) {
-        unevaluated.putIfAbsent(state, branch.conditioning());
-      }
+    Map<InfinityState, List<Integer>> branches = new LinkedHashMap<>();
+    for (int i = 0; i < batch.size(); i++) {
+      branches.computeIfAbsent(own(batch.get(i).state()), s -> new ArrayList<>()).add(i);
     }
-    evaluate(unevaluated);
-    return RowExecutor.map(device(), batch, branch -> new Siblings(draw(branch))).stream()
-        .map(Siblings::states)
-        .toList();
+    Map<Integer, Siblings> children = new TreeMap<>();
+    Consumer<List<InfinityState>> draw =
+        states -> {
+          List<Integer> due = new ArrayList<>();
+          states.forEach(state -> due.addAll(branches.get(state)));
+          List<Siblings> drawn =
+              RowExecutor.map(device(), due, i -> new Siblings(draw(batch.get(i))));
+          for (int i = 0; i < due.size(); i++) {
+            children.put(due.get(i), drawn.get(i));
+          }
+        };
+    try {
+      List<InfinityState> evaluated = new ArrayList<>();
+      List<Due> unevaluated = new ArrayList<>();
+      branches.forEach(
+          (state, of) -> {
+            if (state.evaluation() != null) {
+              evaluated.add(state);
+            } else {
+              unevaluated.add(new Due(state, shared(batch.get(of.get(0)).conditioning())));
+            }
+          });
+      // Before anything is dropped to make room for others.
+      draw.accept(evaluated);
+      for (List<Due> group : groups(unevaluated)) {
+        evaluate(group, draw);
+      }
+      return children.values().stream().map(Siblings::states).toList();
+    } catch (RuntimeException | Error e) {
+      children.values().forEach(Siblings::close);
+      throw e;
+    }
   }
 
   /** The children of one branch, closed together where another branch fails. */
@@ -190,56 +226,190 @@ public final class InfinityModel implements GenerativeModel {
     }
   }
 
-  private void evaluate(Map<InfinityState, Conditioning> states) {
+  /** A state to evaluate, and its prompt. */
+  private record Due(InfinityState state, InfinityNetwork.Shared shared) {}
+
+  /** What may share a call: on the CPU anything, since there each row is a call of its own. */
+  private List<List<Due>> groups(List<Due> rows) {
     if (!device().isGpu()) {
-      RowExecutor.map(
-          device(),
-          List.copyOf(states.entrySet()),
-          entry -> {
-            evaluate(List.of(entry.getKey()), shared(entry.getValue()));
-            return entry;
-          });
-      return;
+      return rows.isEmpty() ? List.of() : List.of(rows);
     }
-    // Rows of one prompt and one scale go through the network together.
-    record Group(Conditioning conditioning, int scale) {}
-    Map<Group, List<InfinityState>> groups = new LinkedHashMap<>();
-    states.forEach(
-        (state, conditioning) ->
-            groups
-                .computeIfAbsent(new Group(conditioning, state.step()), g -> new ArrayList<>())
-                .add(state));
-    groups.forEach((group, members) -> evaluateAll(members, shared(group.conditioning)));
+    record Call(InfinityNetwork.Shared shared, int scale, boolean replay) {}
+    Map<Call, List<Due>> calls = new LinkedHashMap<>();
+    for (Due row : rows) {
+      InfinityState state = row.state;
+      calls
+          .computeIfAbsent(
+              new Call(row.shared, state.step(), state.evaluated()), c -> new ArrayList<>())
+          .add(row);
+    }
+    List<List<Due>> groups = new ArrayList<>();
+    calls.forEach(
+        (call, members) -> {
+          if (schedule.get(call.scale).tokens() < SPLIT_TOKENS) {
+            groups.add(members);
+          } else {
+            split(members, 0, groups);
+          }
+        });
+    return groups;
   }
 
-  /** Evaluates states of one scale in calls as large as memory allows. */
-  private void evaluateAll(List<InfinityState> states, InfinityNetwork.Shared shared) {
-    TorchEngine.keepWithinBudget(device());
-    int most = network.mostRows(shared, states.get(0).step(), TorchEngine.memoryBudget());
-    for (int from = 0; from < states.size(); from += most) {
-      List<InfinityState> part = states.subList(from, Math.min(states.size(), from + most));
-      try {
-        evaluate(part, shared);
-      } catch (EspalierException e) {
-        if (e.code() != EspalierException.Code.RESOURCE || part.size() == 1) {
-          throw e;
+  /**
+   * Parts rows of one scale into families with a longer common past, which is then read in place
+   * instead of being gathered for each row. Rows that have nothing more in common stay together.
+   */
+  private static void split(List<Due> rows, int depth, List<List<Due>> into) {
+    for (int at = depth; at < rows.get(0).state.step(); at++) {
+      Map<InfinityState, List<Due>> families = new LinkedHashMap<>();
+      for (Due row : rows) {
+        families.computeIfAbsent(row.state.ancestors().get(at), a -> new ArrayList<>()).add(row);
+      }
+      if (families.size() == rows.size()) {
+        break;
+      }
+      if (families.size() > 1) {
+        for (List<Due> family : families.values()) {
+          split(family, at + 1, into);
         }
-        // What is in the way may be the allocator's own leftovers of other shapes.
-        TorchEngine.releaseUnused();
-        int half = (part.size() + 1) / 2;
-        evaluateAll(part.subList(0, half), shared);
-        evaluateAll(part.subList(half, part.size()), shared);
+        return;
       }
     }
+    into.add(rows);
   }
 
-  private void evaluate(List<InfinityState> states, InfinityNetwork.Shared shared) {
-    List<InfinityNetwork.Row> rows = new ArrayList<>(states.size());
-    states.forEach(state -> rows.add(new InfinityNetwork.Row(state.code(), state.past())));
+  /**
+   * Evaluates states in calls as large as memory allows, and hands those of each call on before the
+   * next one may need their memory. Pasts that were dropped are repeated.
+   */
+  private void evaluate(List<Due> rows, Consumer<List<InfinityState>> then) {
+    int most = rows.size();
+    int from = 0;
+    while (from < rows.size()) {
+      List<Due> rest = rows.subList(from, rows.size());
+      int count = Math.min(most, fitting(rest));
+      List<Due> part = rest.subList(0, count);
+      try {
+        restore(part);
+        call(part);
+      } catch (EspalierException e) {
+        if (e.code() != EspalierException.Code.RESOURCE || count == 1 && !evict(part, 0)) {
+          throw e;
+        }
+        // What is in the way may also be the allocator's own leftovers of other shapes.
+        TorchEngine.releaseUnused();
+        most = (count + 1) / 2;
+        continue;
+      }
+      then.accept(part.stream().map(Due::state).toList());
+      from += count;
+    }
+  }
+
+  /** How many rows fit into memory, at least one; drops what no row needs, if that helps. */
+  private int fitting(List<Due> rows) {
+    resident.removeIf(state -> state.evaluation() == null);
+    long budget = TorchEngine.memoryBudget();
+    if (budget == 0) {
+      return rows.size();
+    }
+    long[] wanted = new long[rows.size()]; // by this row and those before it
+    long sum = 0;
+    Set<InfinityState> repeated = new HashSet<>();
+    for (int i = 0; i < wanted.length; i++) {
+      Due row = rows.get(i);
+      int scale = row.state.step();
+      sum += network.keptBytes(row.shared, scale) + network.workingBytes(row.shared, scale);
+      for (InfinityState ancestor : row.state.ancestors()) {
+        if (ancestor.evaluation() == null && repeated.add(ancestor)) {
+          sum += network.keptBytes(row.shared, ancestor.step());
+        }
+      }
+      wanted[i] = sum;
+    }
+    evict(rows, budget - sum);
+    TorchEngine.keepWithinBudget(device());
+    int count = 0;
+    while (count < wanted.length && TorchTensor.liveBytes() + wanted[count] <= budget) {
+      count++;
+    }
+    if (count == 0) {
+      evict(rows.subList(0, 1), budget - wanted[0]);
+      count = 1;
+    }
+    return count;
+  }
+
+  /**
+   * Drops evaluations that some rows do not need, those unused for longest first, until all tensors
+   * together take no more than some bytes.
+   *
+   * @return whether any was dropped
+   */
+  private boolean evict(List<Due> rows, long bytes) {
+    Set<InfinityState> needed = new HashSet<>();
+    for (Due row : rows) {
+      needed.add(row.state);
+      needed.addAll(row.state.ancestors());
+    }
+    boolean any = false;
+    for (Iterator<InfinityState> oldest = resident.iterator();
+        oldest.hasNext() && TorchTensor.liveBytes() > bytes; ) {
+      InfinityState state = oldest.next();
+      if (!needed.contains(state)) {
+        state.evict();
+        oldest.remove();
+        any = true;
+        network.compact();
+      }
+    }
+    return any;
+  }
+
+  /** Repeats the evaluations of the rows' pasts that were dropped. */
+  private void restore(List<Due> rows) {
+    Map<Integer, Map<InfinityState, Due>> dropped = new TreeMap<>();
+    for (Due row : rows) {
+      for (InfinityState ancestor : row.state.ancestors()) {
+        if (ancestor.evaluation() == null) {
+          dropped
+              .computeIfAbsent(ancestor.step(), step -> new LinkedHashMap<>())
+              .putIfAbsent(ancestor, new Due(ancestor, row.shared));
+        }
+      }
+    }
+    dropped.values().forEach(states -> call(List.copyOf(states.values())));
+  }
+
+  /** Evaluates states whose pasts are there: on a GPU in one native call, else in one a row. */
+  private void call(List<Due> rows) {
+    if (device().isGpu()) {
+      step(rows);
+    } else {
+      RowExecutor.map(
+          device(),
+          rows,
+          row -> {
+            step(List.of(row));
+            return row;
+          });
+    }
+    for (Due row : rows) {
+      List<InfinityState> used = new ArrayList<>(row.state.ancestors());
+      used.add(row.state);
+      used.forEach(resident::remove);
+      resident.addAll(used);
+    }
+  }
+
+  private void step(List<Due> rows) {
+    InfinityState first = rows.get(0).state;
+    List<InfinityNetwork.Row> past = new ArrayList<>(rows.size());
+    rows.forEach(row -> past.add(new InfinityNetwork.Row(row.state.code(), row.state.past())));
     List<InfinityNetwork.Evaluation> evaluations =
-        network.step(shared, rows, states.get(0).step(), guidance);
-    for (int i = 0; i < states.size(); i++) {
-      states.get(i).keep(evaluations.get(i));
+        network.step(rows.get(0).shared, past, first.step(), guidance, first.evaluated());
+    for (int i = 0; i < rows.size(); i++) {
+      rows.get(i).state.keep(evaluations.get(i));
     }
   }
 
@@ -318,8 +488,21 @@ public final class InfinityModel implements GenerativeModel {
             throw new EspalierException(
                 EspalierException.Code.PLUGIN_CONTRACT, "A root has no image to decode.", null);
           }
-          return Artifact.of(tokenizer.decode(own(row.state()).code()));
+          return Artifact.of(decode(own(row.state())));
         });
+  }
+
+  private RgbImage decode(InfinityState state) {
+    try {
+      return tokenizer.decode(state.code());
+    } catch (EspalierException e) {
+      if (e.code() != EspalierException.Code.RESOURCE || !device().isGpu()) {
+        throw e;
+      }
+      evict(List.of(), 0); // a decoder needs no keys and values
+      TorchEngine.releaseUnused();
+      return tokenizer.decode(state.code());
+    }
   }
 
   @Override
@@ -327,6 +510,11 @@ public final class InfinityModel implements GenerativeModel {
     return network
         .counters()
         .plus(new WorkCounters(0, 0, text.flops() + tokenizer.flops(), tokenizer.images()));
+  }
+
+  @Override
+  public Cost replayed() {
+    return network.replayed();
   }
 
   @Override

@@ -3,14 +3,22 @@ package org.espalier.models.var;
 import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Collections;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
+import org.espalier.compute.Cost;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.DType;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightSpec;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,9 +31,18 @@ final class InfinityNetwork implements AutoCloseable {
   private final int codeChannels;
   private final TorchProgram program;
   private final List<TorchTensor> ropes = new ArrayList<>();
-  private final AtomicLong rows = new AtomicLong();
-  private final AtomicLong tokens = new AtomicLong();
-  private final AtomicLong flops = new AtomicLong();
+  private final DType dtype;
+  private final Set<Memory> sparse = ConcurrentHashMap.newKeySet();
+  private final Work fresh = new Work();
+  private final Work repeated = new Work();
+
+  /** Work counted at the native calls. */
+  private static final class Work {
+    final AtomicLong evaluations = new AtomicLong();
+    final AtomicLong rows = new AtomicLong();
+    final AtomicLong tokens = new AtomicLong();
+    final AtomicLong flops = new AtomicLong();
+  }
 
   /**
    * What all scales of a prompt share.
@@ -43,23 +60,75 @@ final class InfinityNetwork implements AutoCloseable {
 
   /**
    * Keys and values of one scale, of all trajectories that were evaluated in one call: (depth, 2,
-   * R, N, L, H, D). Freed with the last of them.
+   * R, N, L, H, D). Freed with the last of them; where half of them or fewer are left, {@link
+   * #compact} moves these together, so that a survivor does not hold the memory of its siblings.
    */
-  private static final class Memory {
-    private final TorchTensor tensor;
-    private final int trajectories;
-    private int users;
+  private final class Memory {
+    private TorchTensor tensor;
+
+    /** Numbers of the trajectories in the call, in the order in which they lie in the tensor. */
+    private int[] places;
+
+    private final BitSet users = new BitSet();
 
     Memory(TorchTensor tensor, int trajectories) {
       this.tensor = tensor;
-      this.trajectories = trajectories;
-      this.users = trajectories;
+      this.places = IntStream.range(0, trajectories).toArray();
+      users.set(0, trajectories);
     }
 
-    synchronized void release() {
-      if (--users == 0) {
-        tensor.close();
+    synchronized TorchTensor tensor() {
+      return tensor;
+    }
+
+    synchronized int size() {
+      return places.length;
+    }
+
+    synchronized int place(int index) {
+      for (int i = 0; i < places.length; i++) {
+        if (places[i] == index) {
+          return i;
+        }
       }
+      throw new IllegalStateException("the keys and values of a scale are not kept");
+    }
+
+    synchronized long bytesEach() {
+      return tensor.nativeBytes() / places.length;
+    }
+
+    synchronized void release(int index) {
+      users.clear(index);
+      if (users.isEmpty()) {
+        tensor.close();
+        sparse.remove(this);
+      } else if (users.cardinality() * 2 <= places.length) {
+        sparse.add(this);
+      }
+    }
+
+    synchronized void compact() {
+      if (users.isEmpty()) {
+        return;
+      }
+      int[] left = IntStream.of(places).filter(users::get).toArray();
+      TorchTensor moved =
+          program.call(
+              "gather",
+              Collections.nCopies(left.length, tensor),
+              IntStream.of(left).mapToLong(this::place).toArray());
+      tensor.close();
+      tensor = moved;
+      places = left;
+    }
+  }
+
+  /** Moves keys and values of the few trajectories that are left of larger calls together. */
+  void compact() {
+    for (Memory memory : sparse) {
+      sparse.remove(memory);
+      memory.compact();
     }
   }
 
@@ -116,9 +185,13 @@ final class InfinityNetwork implements AutoCloseable {
       return kept;
     }
 
+    private int place() {
+      return memory().place(index);
+    }
+
     /** Bytes of its share in native memory. */
     long nativeBytes() {
-      return (memory == null ? 0 : memory.tensor.nativeBytes() / memory.trajectories)
+      return (memory == null ? 0 : memory.bytesEach())
           + (deviceLogits == null ? 0 : deviceLogits.tensor.nativeBytes() / deviceLogits.users);
     }
 
@@ -126,7 +199,7 @@ final class InfinityNetwork implements AutoCloseable {
     public void close() {
       if (closed.compareAndSet(false, true)) {
         if (memory != null) {
-          memory.release();
+          memory.release(index);
         }
         if (deviceLogits != null) {
           deviceLogits.release();
@@ -173,6 +246,8 @@ final class InfinityNetwork implements AutoCloseable {
     WeightSource source = InfinityArchitecture.normalize(weights);
     architecture = InfinityArchitecture.of(source);
     architecture.requireFit(weights.location(), schedule, codeChannels);
+    WeightSpec spec = architecture.weights(source);
+    dtype = TorchEngine.dtype(device, spec.parameters());
     program =
         TorchProgram.builder("Infinity")
             .text(InfinityNetwork.class, "infinity.py")
@@ -184,14 +259,15 @@ final class InfinityNetwork implements AutoCloseable {
             .attribute("max_log_scale", Math.log(100))
             .attribute("code_scale", 1 / Math.sqrt(codeChannels))
             .attribute("patchify", patchified())
-            .attribute("attention", TorchEngine.attentionKernel(device))
+            .attribute("attention", TorchEngine.attentionKernel(device, dtype))
             .attribute(
                 "level_every",
                 levelEveryChunk
                     ? InfinityArchitecture.blocksPerChunk(weights)
                     : architecture.depth())
             .device(device)
-            .load(source, architecture.weights(source));
+            .dtype(dtype)
+            .load(source, spec);
     try {
       program.run("prepare");
       for (int scale = 0; scale < schedule.size(); scale++) {
@@ -206,6 +282,10 @@ final class InfinityNetwork implements AutoCloseable {
       close();
       throw e;
     }
+  }
+
+  DType dtype() {
+    return dtype;
   }
 
   InfinityArchitecture architecture() {
@@ -248,7 +328,7 @@ final class InfinityNetwork implements AutoCloseable {
   Shared condition(TorchTensor text, boolean guided) {
     int textTokens = text.size(1);
     List<TorchTensor> tensors = program.run("condition", text, guided);
-    flops.addAndGet(architecture.conditionFlops(textTokens, guided ? 2 : 1));
+    fresh.flops.addAndGet(architecture.conditionFlops(textTokens, guided ? 2 : 1));
     return new Shared(tensors, textTokens, guided ? 2 : 1);
   }
 
@@ -261,7 +341,7 @@ final class InfinityNetwork implements AutoCloseable {
    * @param guidance where and how strongly samples are guided
    */
   Evaluation step(Shared shared, Row row, int scale, Guidance guidance) {
-    return step(shared, List.of(row), scale, guidance).get(0);
+    return step(shared, List.of(row), scale, guidance, false).get(0);
   }
 
   /**
@@ -272,14 +352,17 @@ final class InfinityNetwork implements AutoCloseable {
    * @param batch the trajectories
    * @param scale from 0
    * @param guidance where and how strongly samples are guided
+   * @param replay whether these evaluations were made and counted before
    */
-  List<Evaluation> step(Shared shared, List<Row> batch, int scale, Guidance guidance) {
+  List<Evaluation> step(
+      Shared shared, List<Row> batch, int scale, Guidance guidance, boolean replay) {
     ScaleSchedule.Grid grid = schedule.get(scale);
     boolean keep = scale + 1 < schedule.size();
     List<TorchTensor> temporary = new ArrayList<>();
     List<TorchTensor> common = new ArrayList<>();
     List<TorchTensor> own = new ArrayList<>();
     List<TorchTensor> results;
+    compact();
     try {
       for (int i = 0; i < scale; i++) {
         collect(batch, i, common, own, temporary);
@@ -304,9 +387,12 @@ final class InfinityNetwork implements AutoCloseable {
       temporary.forEach(TorchTensor::close);
     }
     int size = batch.size();
-    rows.addAndGet((long) shared.rows * size);
-    tokens.addAndGet((long) shared.rows * grid.tokens() * size);
-    flops.addAndGet(stepFlops(scale, shared.textTokens, shared.rows, guidance.onLogits()) * size);
+    Work work = replay ? repeated : fresh;
+    work.evaluations.addAndGet(size);
+    work.rows.addAndGet((long) shared.rows * size);
+    work.tokens.addAndGet((long) shared.rows * grid.tokens() * size);
+    work.flops.addAndGet(
+        stepFlops(scale, shared.textTokens, shared.rows, guidance.onLogits()) * size);
     TorchTensor logits = results.get(0);
     TorchTensor made = results.get(1);
     Memory memory = keep ? new Memory(made, size) : null;
@@ -335,29 +421,34 @@ final class InfinityNetwork implements AutoCloseable {
     }
   }
 
+  /** Bytes of the keys and values that one trajectory keeps of a scale. */
+  long keptBytes(Shared shared, int scale) {
+    return scale + 1 == schedule.size()
+        ? 0
+        : 2L
+            * dtype.bytes()
+            * shared.rows
+            * architecture.width()
+            * architecture.depth()
+            * schedule.get(scale).tokens();
+  }
+
   /**
-   * How many trajectories may be evaluated in one call.
+   * Bytes that evaluating one trajectory takes during a call, without what it keeps.
    *
    * @param shared of the prompt
    * @param scale from 0
-   * @param budget bytes of native memory that all tensors together may take; 0 for no limit
    */
-  int mostRows(Shared shared, int scale, long budget) {
-    if (budget == 0) {
-      return Integer.MAX_VALUE;
-    }
+  long workingBytes(Shared shared, int scale) {
     long width = architecture.width();
     long length = schedule.get(scale).tokens();
     long past = schedule.tokensBefore(scale);
-    int bytes = program.device().isGpu() ? 2 : 4;
-    // Keys and values that stay, one layer's of the whole path, the residual stream in float32
-    // with four intermediate results of its size, and the feed-forward part.
-    long each =
-        shared.rows
-            * (2 * bytes * width * (architecture.depth() * length + 2 * (past + length))
-                + length * (5 * 4 * width + 2L * bytes * architecture.hidden()));
-    long left = budget - TorchTensor.liveBytes();
-    return (int) Math.max(1, Math.min(Integer.MAX_VALUE, left / each));
+    int bytes = dtype.bytes();
+    // One layer's keys and values of the whole path, twice; the residual stream in float32 with
+    // eight intermediate results of its size, and the feed-forward part.
+    return shared.rows
+        * (4 * bytes * width * (past + length)
+            + length * (9 * 4 * width + 2L * bytes * architecture.hidden()));
   }
 
   /** Whether bits are drawn where the logits are. */
@@ -375,28 +466,28 @@ final class InfinityNetwork implements AutoCloseable {
     Evaluation first = batch.get(0).past.get(scale);
     Memory memory = first.memory();
     boolean same = true;
-    boolean ordered = memory.trajectories == batch.size();
+    boolean ordered = memory.size() == batch.size();
     for (int i = 0; i < batch.size(); i++) {
       Evaluation past = batch.get(i).past.get(scale);
       same &= past.memory() == memory && past.index == first.index;
-      ordered &= past.memory() == memory && past.index == i;
+      ordered &= past.memory() == memory && memory.place(past.index) == i;
     }
     if (same) {
-      if (memory.trajectories == 1) {
-        common.add(memory.tensor);
+      if (memory.size() == 1) {
+        common.add(memory.tensor());
       } else {
-        TorchTensor picked = program.call("pick", memory.tensor, first.index);
+        TorchTensor picked = program.call("pick", memory.tensor(), memory.place(first.index));
         temporary.add(picked);
         common.add(picked);
       }
     } else if (ordered) {
-      own.add(memory.tensor);
+      own.add(memory.tensor());
     } else {
       TorchTensor gathered =
           program.call(
               "gather",
-              batch.stream().map(row -> row.past.get(scale).memory().tensor).toList(),
-              batch.stream().mapToLong(row -> row.past.get(scale).index).toArray());
+              batch.stream().map(row -> row.past.get(scale).memory().tensor()).toList(),
+              batch.stream().mapToLong(row -> row.past.get(scale).place()).toArray());
       temporary.add(gathered);
       own.add(gathered);
     }
@@ -475,7 +566,16 @@ final class InfinityNetwork implements AutoCloseable {
 
   /** Work done, counted at the native calls. */
   WorkCounters counters() {
-    return new WorkCounters(rows.get(), tokens.get(), flops.get(), 0);
+    return new WorkCounters(fresh.rows.get(), fresh.tokens.get(), fresh.flops.get(), 0);
+  }
+
+  /** Work repeated because its results had been dropped. */
+  Cost replayed() {
+    return Cost.generate(
+        repeated.evaluations.get(),
+        repeated.rows.get(),
+        repeated.tokens.get(),
+        repeated.flops.get());
   }
 
   @Override

@@ -1,6 +1,7 @@
 package org.espalier.models.var;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.OptionalDouble;
@@ -20,6 +21,7 @@ final class InfinityState implements ModelState {
   private final double logProb;
   private final boolean complete;
   private InfinityNetwork.@Nullable Evaluation evaluation;
+  private boolean evaluated;
 
   /**
    * A state.
@@ -59,19 +61,42 @@ final class InfinityState implements ModelState {
 
   synchronized void keep(InfinityNetwork.Evaluation made) {
     evaluation = made;
+    evaluated = true;
+  }
+
+  /** Whether it has been evaluated, so that doing it again is a replay. */
+  synchronized boolean evaluated() {
+    return evaluated;
+  }
+
+  /** Drops the evaluation for want of memory: it can be repeated from the summed code. */
+  synchronized void evict() {
+    if (evaluation != null) {
+      evaluation.close();
+      evaluation = null;
+    }
+  }
+
+  /** The states before this one, from the root on. */
+  List<InfinityState> ancestors() {
+    Deque<InfinityState> ancestors = new ArrayDeque<>(step);
+    for (InfinityState state = parent; state != null; state = state.parent) {
+      ancestors.addFirst(state);
+    }
+    return List.copyOf(ancestors);
   }
 
   /** Keys and values of all earlier scales, from the root on. */
   List<InfinityNetwork.Evaluation> past() {
-    Deque<InfinityNetwork.Evaluation> past = new ArrayDeque<>(step);
-    for (InfinityState state = parent; state != null; state = state.parent) {
+    List<InfinityNetwork.Evaluation> past = new ArrayList<>(step);
+    for (InfinityState state : ancestors()) {
       InfinityNetwork.Evaluation made = state.evaluation();
       if (made == null) {
         throw new IllegalStateException("a parent was never expanded or is closed");
       }
-      past.addFirst(made);
+      past.add(made);
     }
-    return List.copyOf(past);
+    return past;
   }
 
   @Override
@@ -87,9 +112,6 @@ final class InfinityState implements ModelState {
   @Override
   public synchronized void close() {
     code.close();
-    if (evaluation != null) {
-      evaluation.close();
-      evaluation = null;
-    }
+    evict();
   }
 }

@@ -16,9 +16,71 @@ def residual(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
   if torch.__contains__(w, p + ".nin_shortcut.conv.weight"):
     x = convolve(w, p + ".nin_shortcut", x)
   return x + h
+# On a GPU the decoder keeps large images in channels-last order, in which the convolutions compute, and never adds a
+# convolution's bias to an image of its own: it goes along as numbers (1, C), which the next norm takes in.
+#
+# The norm and SiLU of x + bias, from each channel's mean and mean square.
+def norm_swish_last(w: Dict[str, Tensor], p: str, x: Tensor, bias: Tensor) -> Tensor:
+  C = torch.size(x, 1)
+  groups = 24
+  if C % 32 == 0:
+    groups = 32
+  rows = torch.permute(x, [0, 2, 3, 1])
+  count = float(torch.size(x, 2) * torch.size(x, 3))
+  mean = torch.mean(torch.mean(rows, [2], False, dtype=6), [1])
+  length = torch.norm(torch.norm(rows, 2, [2], False, dtype=6), 2, [1])
+  square = length * length / count + bias * (bias + 2. * mean)
+  mean = torch.mean(torch.unflatten(mean + bias, 1, [groups, -1]), [2], True)
+  square = torch.mean(torch.unflatten(square, 1, [groups, -1]), [2], True)
+  inverse = torch.rsqrt(torch.clamp_min(square - mean * mean, 0.) + 1.e-6)
+  weight = torch.to(w[p + ".norm.weight"], 6)
+  scale = torch.flatten(inverse * torch.unflatten(weight, 0, [1, groups, -1]))
+  shift = torch.flatten(torch.unflatten(bias, 1, [groups, -1]) - mean) * scale + torch.to(w[p + ".norm.bias"], 6)
+  # batch norm's kernel as a multiplication and an addition for each channel
+  zero = torch.zeros_like(scale)
+  y, _0, _1, = torch.native_batch_norm(x, scale, shift, zero, zero + 0.99999, False, 0., 1.e-5)
+  return torch.silu_(y)
+def convolve_last(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
+  weight = w[p + ".conv.weight"]
+  pad = torch.size(weight, 2) // 2
+  return torch.conv2d(x, weight, None, [1, 1], [pad, pad])
+def bias_of(w: Dict[str, Tensor], p: str) -> Tensor:
+  return torch.unsqueeze(torch.to(w[p + ".conv.bias"], 6), 0)
+def residual_last(w: Dict[str, Tensor], p: str, x: Tensor, bias: Tensor) -> Tuple[Tensor, Tensor]:
+  h = convolve_last(w, p + ".conv1", norm_swish_last(w, p + ".norm1", x, bias))
+  h = convolve_last(w, p + ".conv2", norm_swish_last(w, p + ".norm2", h, bias_of(w, p + ".conv1")))
+  if torch.__contains__(w, p + ".nin_shortcut.conv.weight"):
+    weight = w[p + ".nin_shortcut.conv.weight"]
+    x = torch.conv2d(x, weight, None)
+    bias = torch.matmul(bias, torch.t(torch.to(torch.flatten(weight, 1), 6))) + bias_of(w, p + ".nin_shortcut")
+  return (torch.add_(h, x), bias + bias_of(w, p + ".conv2"))
 class BsqVae(Module):
+  def decode_last(self, code: Tensor) -> Tensor:
+    w = self.w
+    h = convolve_last(w, "decoder.conv_in", torch.contiguous(torch.to(code, w["decoder.conv_in.conv.weight"].dtype), memory_format=2))
+    h, bias, = residual_last(w, "decoder.mid.block_1", h, bias_of(w, "decoder.conv_in"))
+    h, bias, = residual_last(w, "decoder.mid.block_2", h, bias)
+    for j in range(self.levels):
+      p = "decoder.up." + str(self.levels - 1 - j) + "."
+      for i in range(self.decoder_blocks):
+        h, bias, = residual_last(w, p + "block." + str(i), h, bias)
+      if torch.__contains__(w, p + "upsample.conv.conv.weight"):
+        size = torch.size(h)
+        rows = torch.permute(h + torch.to(torch.unsqueeze(torch.unsqueeze(bias, 2), 3), h.dtype), [0, 2, 3, 1])
+        rows = torch.unsqueeze(torch.unsqueeze(rows, 3), 2)
+        rows = torch.reshape(torch.expand(rows, [size[0], size[2], 2, size[3], 2, size[1]]), [size[0], 2 * size[2], 2 * size[3], size[1]])
+        h = convolve_last(w, p + "upsample.conv", torch.permute(rows, [0, 3, 1, 2]))
+        bias = bias_of(w, p + "upsample.conv")
+    h = convolve(w, "decoder.conv_out", norm_swish_last(w, "decoder.norm_out", h, bias))
+    return torch.clamp(torch.to(h, 6), -1., 1.)
   # The code (1, d, h, w) -> the image (1, 3, H, W) in [-1, 1].
   def decode(self, code: Tensor) -> Tensor:
+    if torch.size(code, 2) * torch.size(code, 3) >= self.channels_last_from:
+      image = self.decode_last(code)
+    else:
+      image = self.decode_first(code)
+    return image
+  def decode_first(self, code: Tensor) -> Tensor:
     w = self.w
     h = convolve(w, "decoder.conv_in", code)
     h = residual(w, "decoder.mid.block_1", h)

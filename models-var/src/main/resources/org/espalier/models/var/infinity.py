@@ -43,6 +43,15 @@ def forked_attention(q: Tensor, shared: List[Tensor], own: Tensor, kernel: str) 
   return torch.flatten(o, 2)
 def modulate(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
   return torch.addcmul(shift, plain_layer_norm(x, eps), scale)
+# The same for tensors so long that memory traffic counts and launches do not: a row's modulation is its norm's
+# weight and bias, so it costs no pass of its own.
+def modulate_rows(x: Tensor, scale: Tensor, shift: Tensor, eps: float, like: int) -> Tensor:
+  C = torch.size(x, 2)
+  h = torch.empty_like(x, dtype=like)
+  for r in range(torch.size(x, 0)):
+    normed = torch.layer_norm(torch.select(x, 0, r), [C], torch.select(torch.select(scale, 0, r), 0, 0), torch.select(torch.select(shift, 0, r), 0, 0), eps)
+    _0 = torch.copy_(torch.select(h, 0, r), normed)
+  return h
 class Infinity(Module):
   # Weights derived once from the checkpoint's.
   def prepare(self) -> int:
@@ -121,6 +130,7 @@ class Infinity(Module):
         grid = torch.pixel_unshuffle(torch.upsample_bilinear2d(torch.cat(codes, 0), [height * 2, width * 2], False), 2)
       x = project(w, "word_embed", torch.transpose(torch.flatten(grid, 2), 1, 2))
       x = torch.expand(torch.reshape(torch.to(x, 6), [1, N * L, -1]), [R, -1, -1])
+    long = N * L >= 1024 and self.attention != "plain"
     level = torch.select(w["lvl_embed.weight"], 0, scale)
     kept = 1
     if keep:
@@ -144,8 +154,11 @@ class Infinity(Module):
       m = 6 * i
       # self-attention over this scale and all earlier ones; each query and key is brought to a length, then
       # turned: neighbouring pairs are complex numbers, rope (L, 1, 1, D / 2) their factors
-      h = torch.layer_norm(x, [C], None, None, self.eps)
-      h = torch.addcmul(modulations[m + 4], h, modulations[m + 2], value=1, out=torch.empty_like(x, dtype=like))
+      if long:
+        h = modulate_rows(x, modulations[m + 2], modulations[m + 4], self.eps, like)
+      else:
+        h = torch.layer_norm(x, [C], None, None, self.eps)
+        h = torch.addcmul(modulations[m + 4], h, modulations[m + 2], value=1, out=torch.empty_like(x, dtype=like))
       qkv = torch.linear(h, w[p + "sa.mat_qkv.weight"], w[p + "sa.mat_qkv.bias"])
       qkv = torch.view(qkv, [R, N, L, 3, self.heads, self.head_width])
       qk = torch.slice(qkv, 3, 0, 2)
@@ -184,8 +197,11 @@ class Infinity(Module):
       o = torch.flatten(torch.transpose(o, 1, 2), 2)
       x = torch.add_(x, torch.linear(o, w[p + "ca.proj.weight"], w[p + "ca.proj.bias"]))
       # feed-forward
-      h = torch.layer_norm(x, [C], None, None, self.eps)
-      h = torch.addcmul(modulations[m + 5], h, modulations[m + 3], value=1, out=torch.empty_like(x, dtype=like))
+      if long:
+        h = modulate_rows(x, modulations[m + 3], modulations[m + 5], self.eps, like)
+      else:
+        h = torch.layer_norm(x, [C], None, None, self.eps)
+        h = torch.addcmul(modulations[m + 5], h, modulations[m + 3], value=1, out=torch.empty_like(x, dtype=like))
       if self.attention == "plain":
         h = torch.gelu(torch.linear(h, w[p + "ffn.fc1.weight"], w[p + "ffn.fc1.bias"]), approximate="tanh")
       else: # one kernel on a GPU

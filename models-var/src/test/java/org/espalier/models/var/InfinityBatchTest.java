@@ -50,7 +50,8 @@ class InfinityBatchTest {
       open.add(before.get(0).code()::close);
       List<InfinityNetwork.Row> rows = before;
       for (int scale = 0; scale < 4; scale++) {
-        List<InfinityNetwork.Evaluation> together = network.step(shared, rows, scale, guidance);
+        List<InfinityNetwork.Evaluation> together =
+            network.step(shared, rows, scale, guidance, false);
         together.forEach(open::add);
         List<InfinityNetwork.Row> next = new ArrayList<>();
         for (int i = 0; i < rows.size(); i++) {
