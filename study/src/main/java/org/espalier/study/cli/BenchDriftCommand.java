@@ -10,17 +10,11 @@ import java.util.concurrent.Callable;
 import org.espalier.api.DrawKey;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
-import org.espalier.spi.Artifact;
-import org.espalier.spi.Branch;
 import org.espalier.spi.Conditioning;
-import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.LoadContext;
-import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RgbImage;
-import org.espalier.spi.Root;
 import org.espalier.spi.Verifier;
 import org.espalier.study.LoadedStudy;
 import org.espalier.study.PluginRegistry;
@@ -173,42 +167,19 @@ final class BenchDriftCommand implements Callable<Integer> {
   }
 
   private Drawn draw(GenerativeModel model, Verifier judge, Prompt prompt, Conditioning encoded) {
-    List<Noise> noises = new ArrayList<>();
-    List<Root> roots = new ArrayList<>();
-    for (int i = 0; i < samples; i++) {
-      noises.add(new Noise.Keyed(DrawKey.root(7).child(prompt.id()).child(i)));
-      roots.add(new Root(encoded, noises.get(i)));
-    }
-    List<List<ModelState>> path = new ArrayList<>();
-    List<Artifact> artifacts = new ArrayList<>();
-    try {
-      path.add(model.begin(roots));
-      for (int step = 0; step < model.card().horizon(); step++) {
-        List<Branch> branches = new ArrayList<>();
-        for (int i = 0; i < samples; i++) {
-          branches.add(new Branch(path.get(step).get(i), encoded, List.of(noises.get(i))));
-        }
-        path.add(model.expand(branches).stream().map(siblings -> siblings.get(0)).toList());
-      }
-      List<DecodeRow> rows = new ArrayList<>();
-      path.get(path.size() - 1).forEach(state -> rows.add(new DecodeRow(state, encoded)));
-      artifacts.addAll(model.decode(rows));
+    DrawKey key = DrawKey.root(7).child(prompt.id());
+    try (BenchSamples drawn = BenchSamples.draw(model, encoded, samples, key)) {
       List<Judgement> judgements = new ArrayList<>();
       List<RgbImage> images = new ArrayList<>();
       for (int i = 0; i < samples; i++) {
-        images.add(artifacts.get(i).image());
-        judgements.add(new Judgement(Integer.toString(i), prompt, artifacts.get(i)));
+        images.add(drawn.artifacts().get(i).image());
+        judgements.add(new Judgement(Integer.toString(i), prompt, drawn.artifacts().get(i)));
       }
       List<Double> scores = new ArrayList<>();
       for (Verdict verdict : judge.verify(judgements)) {
         scores.add(verdict instanceof Verdict.Scored scored ? scored.value() : Double.NaN);
       }
       return new Drawn(images, scores);
-    } finally {
-      artifacts.forEach(Artifact::close);
-      for (int i = path.size() - 1; i >= 0; i--) {
-        path.get(i).forEach(ModelState::close);
-      }
     }
   }
 }

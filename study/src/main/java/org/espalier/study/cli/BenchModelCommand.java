@@ -9,18 +9,11 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.espalier.api.DrawKey;
 import org.espalier.api.Prompt;
-import org.espalier.spi.Artifact;
-import org.espalier.spi.Branch;
 import org.espalier.spi.Conditioning;
-import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
-import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
-import org.espalier.spi.Root;
 import org.espalier.spi.WorkCounters;
 import org.espalier.study.PluginRegistry;
 import org.espalier.torch.MatrixProduct;
-import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchTensor;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -51,17 +44,6 @@ final class BenchModelCommand implements Callable<Integer> {
     this.terminal = terminal;
   }
 
-  /** Times of one batch in seconds, and what it took. */
-  private record Timing(double[] steps, double decode, WorkCounters work) {
-    double sampling() {
-      double sum = 0;
-      for (double step : steps) {
-        sum += step;
-      }
-      return sum;
-    }
-  }
-
   @Override
   public Integer call() {
     List<Map<String, Object>> results = new ArrayList<>();
@@ -84,7 +66,10 @@ final class BenchModelCommand implements Callable<Integer> {
       List<Conditioning> prompts = model.encode(List.of(Prompt.of("bench", "a red circle")));
       try {
         for (int batch : batches) {
-          Map<String, Object> result = measure(model, prompts.get(0), batch, ceiling);
+          Map<String, Object> result;
+          try (PeakMemory peak = new PeakMemory(options.torchDevice())) {
+            result = measure(model, prompts.get(0), batch, ceiling, peak);
+          }
           result.put("loadSeconds", loading);
           results.add(result);
           if (!options.json) {
@@ -102,21 +87,25 @@ final class BenchModelCommand implements Callable<Integer> {
   }
 
   private Map<String, Object> measure(
-      GenerativeModel model, Conditioning prompt, int batch, double ceiling) {
-    double first = run(model, prompt, batch, 0).sampling();
-    List<Timing> timings = new ArrayList<>();
-    for (int i = 0; i < options.repeat; i++) {
-      timings.add(run(model, prompt, batch, i + 1));
+      GenerativeModel model, Conditioning prompt, int batch, double ceiling, PeakMemory peak) {
+    List<BenchSamples> timings = new ArrayList<>();
+    for (int i = 0; i <= options.repeat; i++) {
+      try (BenchSamples samples = BenchSamples.draw(model, prompt, batch, DrawKey.root(i))) {
+        timings.add(samples);
+      }
     }
-    double sampling = BenchOptions.median(timings.stream().mapToDouble(Timing::sampling).toArray());
-    double decoding = BenchOptions.median(timings.stream().mapToDouble(Timing::decode).toArray());
+    double first = timings.remove(0).sampling();
+    double sampling =
+        BenchOptions.median(timings.stream().mapToDouble(BenchSamples::sampling).toArray());
+    double decoding =
+        BenchOptions.median(timings.stream().mapToDouble(BenchSamples::decode).toArray());
     List<Double> steps = new ArrayList<>();
     for (int step = 0; step < model.card().horizon(); step++) {
       int at = step;
       steps.add(
-          rounded(BenchOptions.median(timings.stream().mapToDouble(t -> t.steps[at]).toArray())));
+          rounded(BenchOptions.median(timings.stream().mapToDouble(t -> t.steps()[at]).toArray())));
     }
-    WorkCounters work = timings.get(0).work;
+    WorkCounters work = timings.get(0).work();
     Map<String, Object> result = new LinkedHashMap<>();
     result.put("model", options.model);
     result.put("weights", options.weights);
@@ -131,52 +120,11 @@ final class BenchModelCommand implements Callable<Integer> {
     result.put("teraflopPerImage", rounded(work.flops() * 1e-12 / batch));
     result.put("teraflopsAchieved", rounded(work.flops() / sampling * 1e-12));
     result.put("teraflopsCeiling", rounded(ceiling * 1e-12));
-    result.put("deviceGiB", rounded(TorchEngine.usedBytes(options.torchDevice()) * 0x1p-30));
+    result.put("deviceGiB", rounded(peak.gib()));
     return result;
   }
 
   private static double rounded(double value) {
     return Math.round(value * 1e5) / 1e5;
-  }
-
-  private static Timing run(GenerativeModel model, Conditioning prompt, int batch, long seed) {
-    List<Noise> noises = new ArrayList<>();
-    List<Root> roots = new ArrayList<>();
-    for (int i = 0; i < batch; i++) {
-      noises.add(new Noise.Keyed(DrawKey.root(seed).child(i)));
-      roots.add(new Root(prompt, noises.get(i)));
-    }
-    List<List<ModelState>> path = new ArrayList<>();
-    try {
-      WorkCounters before = model.counters();
-      double[] steps = new double[model.card().horizon()];
-      path.add(model.begin(roots));
-      for (int step = 0; step < steps.length; step++) {
-        List<Branch> branches = new ArrayList<>();
-        for (int i = 0; i < batch; i++) {
-          branches.add(new Branch(path.get(step).get(i), prompt, List.of(noises.get(i))));
-        }
-        long start = System.nanoTime();
-        List<List<ModelState>> children = model.expand(branches);
-        steps[step] = (System.nanoTime() - start) * 1e-9;
-        path.add(children.stream().map(siblings -> siblings.get(0)).toList());
-      }
-      WorkCounters work = model.counters().since(before);
-      List<ModelState> last = path.get(path.size() - 1);
-      // What a complete sample does not depend on is given back before it is decoded.
-      while (path.size() > 1 && !last.get(0).dependsOnParent()) {
-        int at = path.size() - 2;
-        path.remove(at).forEach(ModelState::close);
-      }
-      List<DecodeRow> rows = new ArrayList<>();
-      last.forEach(state -> rows.add(new DecodeRow(state, prompt)));
-      long start = System.nanoTime();
-      model.decode(rows).forEach(Artifact::close);
-      return new Timing(steps, (System.nanoTime() - start) * 1e-9, work);
-    } finally {
-      for (int i = path.size() - 1; i >= 0; i--) {
-        path.get(i).forEach(ModelState::close);
-      }
-    }
   }
 }

@@ -65,7 +65,7 @@ final class BenchOptions {
 
   private void apply() {
     if (memory != null) {
-      System.setProperty(TorchEngine.MEMORY_PROPERTY, memory);
+      TorchEngine.limitMemory(memory);
     }
     if (repeat < 1) {
       throw EspalierException.config(

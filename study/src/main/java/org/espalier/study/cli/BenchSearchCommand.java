@@ -11,6 +11,7 @@ import org.espalier.api.VerifierRole;
 import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
+import org.espalier.compute.Phase;
 import org.espalier.engine.EngineOptions;
 import org.espalier.engine.SearchEngine;
 import org.espalier.engine.SearchOutcome;
@@ -18,7 +19,6 @@ import org.espalier.engine.SearchRequest;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.Verifier;
 import org.espalier.study.PluginRegistry;
-import org.espalier.torch.TorchEngine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -67,8 +67,8 @@ final class BenchSearchCommand implements Callable<Integer> {
       names = "--batch",
       paramLabel = "N",
       description = "Rows handed to a network at once; default: ${DEFAULT-VALUE}.",
-      defaultValue = "15")
-  int batch = 15;
+      defaultValue = "5")
+  int batch = 5;
 
   @Inject
   BenchSearchCommand(PluginRegistry registry, SearchEngine engine, Terminal terminal) {
@@ -102,7 +102,12 @@ final class BenchSearchCommand implements Callable<Integer> {
         alone[i] = run(single, model, judge, prompt, i + 1).wallNanos() * 1e-9;
       }
       double one = BenchOptions.median(alone);
-      SearchOutcome outcome = run(search, model, judge, prompt, 1);
+      SearchOutcome outcome;
+      double peakGib;
+      try (PeakMemory peak = new PeakMemory(options.torchDevice())) {
+        outcome = run(search, model, judge, prompt, 1);
+        peakGib = peak.gib();
+      }
       Cost spent = outcome.ledger().total();
       double seconds = outcome.wallNanos() * 1e-9;
       Map<String, Object> result = new LinkedHashMap<>();
@@ -119,7 +124,8 @@ final class BenchSearchCommand implements Callable<Integer> {
       result.put("timesFasterThanSingleSamples", one * spent.decodes() / seconds);
       result.put("teraflopsAchieved", spent.flops() / seconds * 1e-12);
       result.put("engineSeconds", outcome.engineNanos() * 1e-9);
-      result.put("deviceGiB", TorchEngine.usedBytes(options.torchDevice()) * 0x1p-30);
+      result.put("deviceGiB", peakGib);
+      result.put("replayedNfe", outcome.ledger().phase(Phase.REPLAY).nfe());
       outcome
           .ledger()
           .byPhase()
