@@ -46,6 +46,13 @@ class RandomWeightsTest {
   }
 
   @Test
+  void onlyLargeNetworksOnAGpuAreComputedInHalfPrecision() {
+    assertThat(TorchEngine.dtype(Device.cpu(), 2_000_000_000)).isEqualTo(DType.F32);
+    assertThat(TorchEngine.dtype(Device.gpu(), 19_999_999)).isEqualTo(DType.F32);
+    assertThat(TorchEngine.dtype(Device.gpu(), 20_000_000)).isEqualTo(DType.BF16);
+  }
+
+  @Test
   void aBudgetOfMemoryIsReadInBytesOrLargerUnits() {
     assertThat(TorchEngine.memoryBudget()).isZero();
     TorchEngine.limitMemory("60GiB");

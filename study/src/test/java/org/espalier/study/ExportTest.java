@@ -50,7 +50,8 @@ class ExportTest {
       assertThat(parser.getHeaderNames()).contains("metric_toy-bright", "flops", "utilisation");
       assertThat(parser.getRecords())
           .hasSize(9)
-          .allSatisfy(row -> assertThat(row.get("status")).isEqualTo("done"));
+          .allSatisfy(row -> assertThat(row.get("status")).isEqualTo("done"))
+          .allSatisfy(row -> assertThat(row.get("replayed_nfe")).isEqualTo("0"));
     }
     assertThat(Files.readString(run.resolve("export/markdown/table.md")))
         .contains("| best-of-n | var | 4x |");
