@@ -2,8 +2,10 @@ package org.espalier.bench;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.apache.commons.math3.stat.regression.SimpleRegression;
 import org.espalier.api.Candidate;
 import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
@@ -34,6 +36,13 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
+import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.CommandLineOptionException;
+import org.openjdk.jmh.runner.options.CommandLineOptions;
+import org.openjdk.jmh.runner.options.Options;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
 
 /**
  * What ledger, ownership, batching and tree log cost a verb: a search that expands and drops again
@@ -44,9 +53,9 @@ import org.openjdk.jmh.annotations.Warmup;
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
-@Fork(1)
+@Warmup(iterations = 10, time = 1)
+@Measurement(iterations = 10, time = 1)
+@Fork(2)
 public class EngineOverheadBenchmark {
   private static final int VERBS = 1_000;
 
@@ -100,6 +109,33 @@ public class EngineOverheadBenchmark {
       context.verify(VerifierRole.SEARCH, context.complete(front.subList(0, 1)));
       return context.answer();
     }
+  }
+
+  /**
+   * Runs the benchmark and prints a straight line through its means: what a verb costs, and what
+   * each row adds.
+   *
+   * @param args JMH's own
+   */
+  public static void main(String[] args) throws CommandLineOptionException, RunnerException {
+    SimpleRegression line = new SimpleRegression();
+    Options options =
+        new OptionsBuilder()
+            .parent(new CommandLineOptions(args))
+            .include(EngineOverheadBenchmark.class.getName())
+            .build();
+    for (RunResult result : new Runner(options).run()) {
+      line.addData(
+          Integer.parseInt(result.getParams().getParam("rows")),
+          result.getPrimaryResult().getScore());
+    }
+    System.out.printf(
+        Locale.ROOT,
+        "%nA verb: %.0f ns, and %.0f ns (standard error %.0f) for each row; R^2 %.4f.%n",
+        line.getIntercept(),
+        line.getSlope(),
+        line.getSlopeStdErr(),
+        line.getRSquare());
   }
 
   /** One thousand verbs. */

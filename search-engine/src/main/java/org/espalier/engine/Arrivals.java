@@ -1,7 +1,5 @@
 package org.espalier.engine;
 
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import org.espalier.spi.ModelState;
 
@@ -10,23 +8,24 @@ import org.espalier.spi.ModelState;
  * youngest first, so that neither a wrong number of results nor a failure half-way leaks one.
  */
 final class Arrivals implements AutoCloseable {
-  private final Deque<ModelState> waiting;
+  private final List<ModelState> states;
+  private int taken;
 
   Arrivals(List<ModelState> states) {
-    this.waiting = new ArrayDeque<>(states);
+    this.states = states;
   }
 
   /** The next state; whoever takes it closes it, whatever happens. */
   ModelState next() {
-    return waiting.removeFirst();
+    return states.get(taken++);
   }
 
   @Override
   public void close() {
     RuntimeException failure = null;
-    while (!waiting.isEmpty()) {
+    for (int i = states.size() - 1; i >= taken; i--) {
       try {
-        waiting.removeLast().close();
+        states.get(i).close();
       } catch (RuntimeException e) {
         if (failure == null) {
           failure = e;
@@ -35,6 +34,7 @@ final class Arrivals implements AutoCloseable {
         }
       }
     }
+    taken = states.size();
     if (failure != null) {
       throw failure;
     }

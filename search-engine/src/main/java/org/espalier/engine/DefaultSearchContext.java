@@ -2,8 +2,6 @@ package org.espalier.engine;
 
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Collections;
-import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -52,6 +50,10 @@ final class DefaultSearchContext implements SearchContext {
   private final long startNanos;
   private final Thread owner = Thread.currentThread();
   private int refusals;
+
+  /** Batches in which rows may repeat; see {@link Node#isFirstIn}. */
+  private int passes;
+
   private boolean ended;
 
   DefaultSearchContext(
@@ -166,7 +168,7 @@ final class DefaultSearchContext implements SearchContext {
   public List<List<Trajectory>> expand(List<Expansion> batch) {
     List<Node> parents = new ArrayList<>(batch.size());
     List<List<Noise>> noises = new ArrayList<>(batch.size());
-    Set<Node> willBeEvaluated = Collections.newSetFromMap(new IdentityHashMap<>());
+    int pass = ++passes;
     List<Cost> costs = new ArrayList<>(batch.size());
     Cost quote = Cost.ZERO;
     int furthest = 0;
@@ -178,11 +180,14 @@ final class DefaultSearchContext implements SearchContext {
             "The " + parent + " is complete and cannot be expanded.",
             "Maybe verify it.");
       }
-      List<Noise> children = new ArrayList<>();
-      expansion.draws().forEach(draw -> children.add(resolve(draw, parent)));
+      List<Draw> draws = expansion.draws();
+      List<Noise> children =
+          draws.size() == 1
+              ? List.of(resolve(draws.get(0), parent))
+              : draws.stream().map(draw -> resolve(draw, parent)).toList();
       parents.add(parent);
       noises.add(children);
-      boolean cached = parent.evaluated || !willBeEvaluated.add(parent);
+      boolean cached = parent.evaluated || !parent.isFirstIn(pass);
       Cost cost = quotes.expand(parent.step, children.size(), cached);
       costs.add(cost);
       quote = quote.plus(cost);
@@ -209,14 +214,15 @@ final class DefaultSearchContext implements SearchContext {
                 Node parent = parents.get(row);
                 parent.evaluated = true;
                 List<Noise> draws = noises.get(row);
-                List<Node> children = new ArrayList<>(draws.size());
+                List<Trajectory> children = new ArrayList<>(draws.size());
                 for (int c = 0; c < draws.size(); c++) {
                   Cost share = share(costs.get(row), draws.size(), c);
                   Node child = store.add(parent, "expand", arrivals.next(), draws.get(c), share);
                   made.add(child);
+                  store.hold(child);
                   children.add(child);
                 }
-                result.add(hold(children));
+                result.add(children);
               }
             }
           }
@@ -276,12 +282,12 @@ final class DefaultSearchContext implements SearchContext {
   @Override
   public List<Trajectory> complete(List<Trajectory> batch) {
     List<Node> starts = new ArrayList<>();
-    Set<Node> willBeEvaluated = Collections.newSetFromMap(new IdentityHashMap<>());
+    int pass = ++passes;
     List<Cost> costs = new ArrayList<>();
     Cost quote = Cost.ZERO;
     for (Trajectory trajectory : batch) {
       Node start = store.require(trajectory);
-      boolean cached = start.evaluated || !willBeEvaluated.add(start);
+      boolean cached = start.evaluated || !start.isFirstIn(pass);
       Cost cost = quotes.complete(start.step, cached);
       starts.add(start);
       costs.add(cost);
@@ -357,7 +363,7 @@ final class DefaultSearchContext implements SearchContext {
   @Override
   public List<float[]> features(List<Trajectory> batch) {
     List<Node> nodes = new ArrayList<>();
-    Set<Node> willBeDecoded = Collections.newSetFromMap(new IdentityHashMap<>());
+    int pass = ++passes;
     Cost quote = Cost.ZERO;
     for (Trajectory trajectory : batch) {
       Node node = store.require(trajectory);
@@ -365,7 +371,7 @@ final class DefaultSearchContext implements SearchContext {
         require(Capability.PREVIEW, "features of an incomplete trajectory");
       }
       nodes.add(node);
-      if (node.image == null && willBeDecoded.add(node)) {
+      if (node.image == null && node.isFirstIn(pass)) {
         quote = quote.plus(quotes.decode(node.step));
       }
     }
@@ -576,6 +582,9 @@ final class DefaultSearchContext implements SearchContext {
 
   /** One child's share of an expansion: its own draw, and the evaluation on the first child. */
   private static Cost share(Cost whole, int children, int child) {
+    if (children == 1) {
+      return whole;
+    }
     long nfe = whole.nfe() / children + (child < whole.nfe() % children ? 1 : 0);
     return child == 0
         ? Cost.generate(nfe, whole.rows(), whole.tokens(), whole.flops())

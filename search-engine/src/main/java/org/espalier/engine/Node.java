@@ -48,6 +48,9 @@ final class Node implements Trajectory {
   /** Whether the strategy holds a handle. */
   boolean held;
 
+  /** The latest batch that this node was in. */
+  private int pass;
+
   /** Handle held by the strategy + engine pins + open states that depend on this one. */
   int references;
 
@@ -89,6 +92,17 @@ final class Node implements Trajectory {
   @Override
   public OptionalDouble logProb() {
     return logProb;
+  }
+
+  /**
+   * Whether this is the node's first row in a batch.
+   *
+   * @param batch the batch's number, positive and different for each
+   */
+  boolean isFirstIn(int batch) {
+    boolean first = pass != batch;
+    pass = batch;
+    return first;
   }
 
   /** The state, which must be open. */
