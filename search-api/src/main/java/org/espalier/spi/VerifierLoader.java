@@ -11,4 +11,11 @@ public interface VerifierLoader {
    * @param spec {@code id} and the provider's configuration, as in YAML
    */
   Verifier load(Map<String, Object> spec);
+
+  /**
+   * Checks a verifier as {@link VerifierProvider#check} does. By default nothing.
+   *
+   * @param spec as for {@link #load}
+   */
+  default void check(Map<String, Object> spec) {}
 }

@@ -13,6 +13,16 @@ public interface VerifierProvider<C extends Record> {
   Class<C> configType();
 
   /**
+   * Checks what can be known without reading a tensor, as {@link ModelProvider#check} does for
+   * models: before anything of the study is loaded. By default nothing; {@link #load} checks again.
+   *
+   * @param config validated configuration
+   * @param context as for {@link #load}
+   * @throws org.espalier.api.EspalierException CONFIG or RESOURCE that names what is at fault
+   */
+  default void check(C config, LoadContext context) {}
+
+  /**
    * Loads a verifier. Checks all that can be checked (files, keys, shapes) before allocating.
    *
    * @param config validated configuration

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  */
 public final class SearchInvariants implements BeforeEachCallback, AfterEachCallback {
   private static final ConcurrentLinkedQueue<TrackedModel> MODELS = new ConcurrentLinkedQueue<>();
-  private static final ConcurrentLinkedQueue<SearchRun> RUNS = new ConcurrentLinkedQueue<>();
+  private static final ConcurrentLinkedQueue<String> FAULTS = new ConcurrentLinkedQueue<>();
 
   /**
    * Watches a model's states until the end of the test.
@@ -27,13 +27,14 @@ public final class SearchInvariants implements BeforeEachCallback, AfterEachCall
   }
 
   static void watch(SearchRun run) {
-    RUNS.add(run);
+    // Not the run itself: a test may run thousands.
+    FAULTS.addAll(run.faults());
   }
 
   @Override
   public void beforeEach(ExtensionContext context) {
     MODELS.clear();
-    RUNS.clear();
+    FAULTS.clear();
   }
 
   @Override
@@ -47,9 +48,9 @@ public final class SearchInvariants implements BeforeEachCallback, AfterEachCall
                 .formatted(model.liveStates(), model.liveBytes(), model.card().id()));
       }
     }
-    RUNS.forEach(run -> faults.addAll(run.faults()));
+    faults.addAll(FAULTS);
     MODELS.clear();
-    RUNS.clear();
+    FAULTS.clear();
     if (!faults.isEmpty()) {
       throw new AssertionError(
           "after " + context.getDisplayName() + ":\n  " + String.join("\n  ", faults));

@@ -21,7 +21,10 @@ public final class ToyFlowModel extends ToyModel {
   }
 
   private static final long TOKENS = 64;
-  private static final long FLOPS = 200_000;
+
+  /** So that a verdict is a few hundredths of a sample, as of published models. */
+  private static final long FLOPS = 1_000_000;
+
   private static final double STEP_NOISE = 0.35;
   private final Sampler sampler;
   private final int steps;
@@ -44,6 +47,11 @@ public final class ToyFlowModel extends ToyModel {
   /** A stochastic sampler of 10 steps. */
   public static ToyFlowModel sde() {
     return new ToyFlowModel(Sampler.SDE, 10);
+  }
+
+  @Override
+  public String toString() {
+    return super.toString() + ", " + sampler.name().toLowerCase(java.util.Locale.ROOT);
   }
 
   private static Set<Capability> capabilities(Sampler sampler) {

@@ -201,6 +201,11 @@ public abstract sealed class ToyModel implements GenerativeModel
   @Override
   public void close() {}
 
+  @Override
+  public String toString() {
+    return card.id() + " of " + card.horizon() + " steps";
+  }
+
   abstract long rowsPerEvaluation();
 
   abstract long tokens(int step);

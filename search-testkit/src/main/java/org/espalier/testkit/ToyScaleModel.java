@@ -10,7 +10,10 @@ import org.espalier.spi.Noise;
  * numbers given all earlier ones, its cost grows with the scale's tokens, guidance doubles the
  * rows, siblings share their parent's evaluation, and a state reads its parent's memory. It can
  * preview (the columns sampled so far) and cannot rewind. By default it has the 13 scales of <a
- * href="https://arxiv.org/abs/2412.04431">Infinity</a> at one megapixel.
+ * href="https://arxiv.org/abs/2412.04431">Infinity</a> at one megapixel. With fewer tokens each
+ * costs more, so that decoding and judging an image stay a few hundredths of a sample, as they are
+ * of published models; were they dearer than the network, no search that looks at partial samples
+ * could be worth its looks.
  */
 public final class ToyScaleModel extends ToyModel {
   private static final int[] INFINITY = {
@@ -18,6 +21,7 @@ public final class ToyScaleModel extends ToyModel {
   };
   private static final long FLOPS_PER_TOKEN = 1_000;
   private final int[] scales;
+  private final long flopsPerToken;
 
   /** With Infinity's 13 scales. */
   public ToyScaleModel() {
@@ -36,6 +40,11 @@ public final class ToyScaleModel extends ToyModel {
         Set.of(Capability.STOCHASTIC_STEP, Capability.PREVIEW),
         step -> true);
     this.scales = scales.clone();
+    // Infinity's tokens cost FLOPS_PER_TOKEN each; fewer cost more each.
+    this.flopsPerToken =
+        Math.max(
+            FLOPS_PER_TOKEN,
+            FLOPS_PER_TOKEN * Arrays.stream(INFINITY).asLongStream().sum() / totalTokens());
   }
 
   /** Tokens of all scales together. */
@@ -59,7 +68,7 @@ public final class ToyScaleModel extends ToyModel {
     for (int i = 0; i <= step; i++) {
       context += scales[i];
     }
-    return rowsPerEvaluation() * scales[step] * (FLOPS_PER_TOKEN + context / 16);
+    return rowsPerEvaluation() * scales[step] * (flopsPerToken + context / 16);
   }
 
   @Override

@@ -347,7 +347,7 @@ class CheatingStrategyTest {
   void doesNotBeatRandomSearch() {
     assertContractFails(
         cheat(context -> sample(context, 0)),
-        contract -> () -> contract.beatsRandomSearchAtEqualCompute(40));
+        contract -> () -> contract.beatsRandom(ToyScaleModel::new, 24));
   }
 
   @Test

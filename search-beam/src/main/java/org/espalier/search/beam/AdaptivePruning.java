@@ -6,24 +6,30 @@ import java.util.TreeMap;
 import org.espalier.api.Candidate;
 import org.espalier.api.Capability;
 import org.espalier.api.DrawKey;
+import org.espalier.api.Quotes;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
 import org.espalier.api.StrategyCard;
+import org.espalier.api.VerifierRole;
+import org.espalier.compute.ComputeUnit;
 
 /**
  * Adaptive pruning: best-of-N in which a sample is dropped on its way as soon as it cannot be
  * expected to beat the incumbent. At some checkpoints what a sample shows is scored; from the pairs
  * of preview and final score seen in this very search, a straight line is learned for each
- * checkpoint, and a sample goes on only if the line's prediction plus {@code optimism} standard
- * deviations reaches the incumbent. Compute saved begins further samples, in the order of
- * best-of-N.
+ * checkpoint. A sample is dropped if the line's prediction plus {@code optimism} standard
+ * deviations does not reach the incumbent and, for what it costs to finish it, its chance to is
+ * less than half a new sample's: otherwise previews that say nothing would condemn every sample
+ * once the incumbent is good. Compute saved begins further samples, in the order of best-of-N.
  *
- * <p>What it assumes: that previews are roughly linear in final scores with errors of one size;
- * that samples are exchangeable, so that earlier ones tell about later ones. Dropped samples give
- * no pairs, which flatters the line; a share {@code explore} of them goes on for that reason. A
- * checkpoint at which no sample has been dropped for long is not looked at any more, since looking
- * costs. Needs no training and no knowledge of model or verifier; the method is this project's own,
- * so the paper named is the one whose partial scores it builds upon.
+ * <p>What it assumes: that previews are roughly linear in final scores with normal errors of one
+ * size; that samples are exchangeable, so that earlier ones tell about later ones. Dropped samples
+ * give no pairs, which flatters the line; a share {@code explore} of them goes on for that reason.
+ * Looking costs: no checkpoint is placed where it could not save twice its cost, and one whose
+ * looks have cost more than they saved is given up. Where a verdict is dearer than the steps that
+ * are left, nothing is looked at, and this is best-of-N. Needs no training and no knowledge of
+ * model or verifier; the method is this project's own, so the paper named is the one whose partial
+ * scores it builds upon.
  */
 final class AdaptivePruning implements SearchStrategy {
   private static final StrategyCard CARD =
@@ -33,8 +39,14 @@ final class AdaptivePruning implements SearchStrategy {
           "https://arxiv.org/abs/2507.18537",
           Capability.PREVIEW);
 
-  /** Looks in vain after which a checkpoint is given up. */
-  private static final int PATIENCE = 16;
+  /** How many looks a checkpoint may cost more than it has saved before it is given up. */
+  private static final int PATIENCE = 6;
+
+  /** A look must be able to save so many times what it costs. */
+  private static final double LEAST_GAIN = 2;
+
+  /** Chances are estimated from few pairs: a sample is dropped if its own is clearly the worse. */
+  private static final double CLEARLY_LESS = 0.5;
 
   private final AdaptivePruningConfig config;
 
@@ -50,18 +62,24 @@ final class AdaptivePruning implements SearchStrategy {
   /** What is known of one checkpoint. */
   private static final class Checkpoint {
     final ScoreBound line = new ScoreBound();
-    int inVain;
+
+    /** What a look costs, and what dropping a sample here saves, in the budget's unit. */
+    final double look;
+
+    final double rest;
+
+    /** What looks have saved so far, less what they cost. */
+    double balance;
+
+    Checkpoint(double look, double rest) {
+      this.look = look;
+      this.rest = rest;
+    }
   }
 
   @Override
   public Candidate search(SearchContext context) {
-    TreeMap<Integer, Checkpoint> checkpoints = new TreeMap<>();
-    for (int i = 1; i <= config.checkpoints(); i++) {
-      int step = (int) Math.round((double) i * context.horizon() / (config.checkpoints() + 1));
-      if (step > 0 && step < context.horizon()) {
-        checkpoints.put(step, new Checkpoint());
-      }
-    }
+    TreeMap<Integer, Checkpoint> checkpoints = checkpoints(context);
     PopulationLoop loop = new PopulationLoop(new Batch(config, checkpoints));
     int wanted = config.n().value().orElse(Integer.MAX_VALUE);
     int begun = 0;
@@ -71,20 +89,42 @@ final class AdaptivePruning implements SearchStrategy {
         count--;
       }
       if (count == 0) {
+        if (!checkpoints.isEmpty()) {
+          // What is left may still hold a sample that is not looked at on its way.
+          checkpoints.clear();
+          continue;
+        }
         if (config.n().isAuto() && begun > 0) {
           break;
         }
-        // One sample is always affordable, if it is not looked at on its way.
-        checkpoints.clear();
         // Asked for more than the budget holds: the engine's refusal is the honest end.
         count = 1;
       }
       loop.run(context, begun, count).forEach(member -> learn(checkpoints, member.scores()));
       context.retainOnly(List.of());
       begun += count;
-      checkpoints.values().removeIf(checkpoint -> checkpoint.inVain >= PATIENCE);
+      checkpoints.values().removeIf(checkpoint -> checkpoint.balance < -PATIENCE * checkpoint.look);
     }
     return context.answer();
+  }
+
+  /** Evenly spaced, but for those where a look costs as much as it can save. */
+  private TreeMap<Integer, Checkpoint> checkpoints(SearchContext context) {
+    ComputeUnit unit = context.budget().budget().unit();
+    Quotes quotes = context.quotes();
+    double end = unit.of(quotes.verify(VerifierRole.SEARCH, context.horizon()));
+    TreeMap<Integer, Checkpoint> checkpoints = new TreeMap<>();
+    for (int i = 1; i <= config.checkpoints(); i++) {
+      int step = (int) Math.round((double) i * context.horizon() / (config.checkpoints() + 1));
+      if (step > 0 && step < context.horizon()) {
+        double look = unit.of(quotes.verify(VerifierRole.SEARCH, step));
+        double rest = unit.of(quotes.complete(step)) + end;
+        if (rest > LEAST_GAIN * look) {
+          checkpoints.put(step, new Checkpoint(look, rest));
+        }
+      }
+    }
+    return checkpoints;
   }
 
   /** Pairs of what a sample showed at each checkpoint and its end. */
@@ -134,24 +174,30 @@ final class AdaptivePruning implements SearchStrategy {
     private boolean goesOn(
         SearchContext context, Checkpoint checkpoint, PopulationLoop.Member member) {
       double score = member.latest();
-      if (score == Double.NEGATIVE_INFINITY || checkpoint.line.pairs() < config.warmup()) {
+      if (score == Double.NEGATIVE_INFINITY) {
         return true;
       }
-      double bound = checkpoint.line.bound(score, config.optimism());
-      if (Double.isFinite(bound)) {
-        context.annotate(member.at(), Map.of("bound", bound));
+      ScoreBound line = checkpoint.line;
+      line.see(score);
+      double bound = line.bound(score, config.optimism());
+      if (line.pairs() < config.warmup() || !Double.isFinite(bound)) {
+        return true;
       }
+      context.annotate(member.at(), Map.of("bound", bound));
+      checkpoint.balance -= checkpoint.look;
       double incumbent = context.incumbent().map(Candidate::rank).orElse(Double.NEGATIVE_INFINITY);
-      if (bound > incumbent) {
-        checkpoint.inVain++;
+      if (bound > incumbent
+          || line.chance(score, incumbent) / checkpoint.rest
+              >= CLEARLY_LESS * line.chance(incumbent) / sample(context)) {
         return true;
       }
+      checkpoint.balance += checkpoint.rest;
       DrawKey key = context.stream("explore").child(member.root()).child(member.at().step());
-      if (key.uniform() < config.explore()) {
-        return true;
-      }
-      checkpoint.inVain = 0;
-      return false;
+      return key.uniform() < config.explore();
+    }
+
+    private static double sample(SearchContext context) {
+      return context.budget().budget().unit().of(context.quotes().sample());
     }
 
     @Override

@@ -35,10 +35,12 @@ final class Clusters {
     boolean[] chosen = new boolean[points.size()];
     for (double[] centre : centres) {
       int best = -1;
+      double least = Double.POSITIVE_INFINITY;
       for (int i = 0; i < points.size(); i++) {
-        if (!chosen[i]
-            && (best < 0 || distance(points.get(i), centre) < distance(points.get(best), centre))) {
+        double distance = chosen[i] ? least : distance(points.get(i), centre, least);
+        if (!chosen[i] && (best < 0 || distance < least)) {
           best = i;
+          least = distance;
         }
       }
       chosen[best] = true;
@@ -65,7 +67,7 @@ final class Clusters {
       }
       next = 0;
       for (int i = 0; i < points.size(); i++) {
-        apart[i] = Math.min(apart[i], distance(points.get(i), centres[c]));
+        apart[i] = Math.min(apart[i], distance(points.get(i), centres[c], apart[i]));
         next = apart[i] > apart[next] ? i : next;
       }
     }
@@ -91,16 +93,25 @@ final class Clusters {
 
   private static int nearest(float[] point, double[][] centres) {
     int nearest = 0;
-    for (int c = 1; c < centres.length; c++) {
-      nearest = distance(point, centres[c]) < distance(point, centres[nearest]) ? c : nearest;
+    double least = Double.POSITIVE_INFINITY;
+    for (int c = 0; c < centres.length; c++) {
+      double distance = distance(point, centres[c], least);
+      if (distance < least) {
+        nearest = c;
+        least = distance;
+      }
     }
     return nearest;
   }
 
-  private static double distance(float[] point, double[] centre) {
+  /** The squared distance, or infinity as soon as it is known not to be below a limit. */
+  private static double distance(float[] point, double[] centre, double limit) {
     double sum = 0;
     for (int d = 0; d < point.length; d++) {
       sum += (point[d] - centre[d]) * (point[d] - centre[d]);
+      if (sum >= limit) {
+        return Double.POSITIVE_INFINITY;
+      }
     }
     return sum;
   }

@@ -1,20 +1,23 @@
 package org.espalier.search.beam;
 
 import org.espalier.api.AutoInt;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Parameters of TTS-VAR. Its schedule is published for 13 scales and stretched to other horizons.
  *
  * @param n the paper's N: members at the end; eight times as many start. Positive, or {@code auto}
  *     (default): as many as the budget affords
- * @param lambda weight of a unit of score when resampling, positive; default 10
+ * @param lambda weight of a unit of score when resampling, in [1e-6, 1e6]; left out (default): 2.5
+ *     a standard deviation of the population's scores, which is what the paper's 10 is for
+ *     ImageReward
  * @param clustering whether early members are chosen for diversity; default true. Without it early
  *     members are dropped from the end
  */
-public record TtsVarSearchConfig(AutoInt n, Double lambda, Boolean clustering) {
+public record TtsVarSearchConfig(AutoInt n, @Nullable Double lambda, Boolean clustering) {
   public TtsVarSearchConfig {
     n = n == null ? AutoInt.AUTO : n.requirePositive("number of members", "strategy.n");
-    lambda = Checks.inside(1e-6, 1e6, lambda == null ? 10.0 : lambda, "lambda", "lambda");
+    lambda = lambda == null ? null : Checks.inside(1e-6, 1e6, lambda, "lambda", "lambda");
     clustering = clustering == null || clustering;
   }
 }

@@ -6,9 +6,12 @@ import static org.assertj.core.api.Assertions.within;
 
 import org.espalier.api.AutoInt;
 import org.espalier.api.SearchStrategy;
+import org.espalier.api.VerifierRole;
 import org.espalier.testkit.SearchRun;
 import org.espalier.testkit.SearchTestKit;
 import org.espalier.testkit.StrategyContract;
+import org.espalier.testkit.TargetVerifier;
+import org.espalier.testkit.ToyScaleModel;
 import org.junit.jupiter.api.Test;
 
 class AdaptivePruningContractTest extends StrategyContract {
@@ -17,9 +20,25 @@ class AdaptivePruningContractTest extends StrategyContract {
     return new AdaptivePruning(AdaptivePruningConfig.defaults());
   }
 
+  /** It draws the samples of random search: most answers are the same. */
   @Override
-  protected double beatsRandomAt() {
-    return 60;
+  protected int tasks() {
+    return 200;
+  }
+
+  /** A verdict that costs as much as a whole sample: looking cannot pay. */
+  @Test
+  void looksAtNothingWhereALookCostsWhatItCouldSave() {
+    ToyScaleModel model = new ToyScaleModel(1, 2, 4, 8);
+    long dear = SearchTestKit.strategy(strategy()).model(model).sampleCost().flops();
+    SearchRun run =
+        SearchTestKit.strategy(strategy())
+            .model(model)
+            .verifier(VerifierRole.SEARCH, new TargetVerifier(dear))
+            .samples(20)
+            .run();
+    assertThat(run.spent().verifierCalls()).isEqualTo(20);
+    assertThat(run.outcome().tree()).allMatch(node -> node.pruned().isEmpty());
   }
 
   @Test

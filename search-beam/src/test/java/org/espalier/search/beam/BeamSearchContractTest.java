@@ -132,7 +132,7 @@ class BeamSearchContractTest extends StrategyContract {
       return new GreedySearchProvider()
           .create(
               new GreedySearchConfig(
-                  AutoInt.AUTO, AutoInt.AUTO, Preview.PARTIAL, 2, 3, Answer.BEST));
+                  AutoInt.AUTO, AutoInt.AUTO, Preview.PARTIAL, 2, 2, Answer.BEST));
     }
   }
 }

@@ -37,7 +37,7 @@ class SvddSearchContractTest extends StrategyContract {
   class Soft extends StrategyContract {
     @Override
     protected SearchStrategy strategy() {
-      return new SvddSearchProvider().create(new SvddSearchConfig(AutoInt.AUTO, 2, 0.02, 3));
+      return new SvddSearchProvider().create(new SvddSearchConfig(AutoInt.AUTO, 2, 0.02, 2));
     }
   }
 }

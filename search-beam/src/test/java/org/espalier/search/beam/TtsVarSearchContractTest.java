@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 class TtsVarSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new TtsVarSearchProvider().create(new TtsVarSearchConfig(AutoInt.AUTO, 100.0, true));
+    return new TtsVarSearchProvider().create(new TtsVarSearchConfig(AutoInt.AUTO, null, true));
   }
 
   @Test
@@ -47,7 +47,7 @@ class TtsVarSearchContractTest extends StrategyContract {
   class WithoutClustering extends StrategyContract {
     @Override
     protected SearchStrategy strategy() {
-      return new TtsVarSearchProvider().create(new TtsVarSearchConfig(AutoInt.AUTO, 100.0, false));
+      return new TtsVarSearchProvider().create(new TtsVarSearchConfig(AutoInt.AUTO, null, false));
     }
   }
 }

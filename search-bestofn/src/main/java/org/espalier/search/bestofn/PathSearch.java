@@ -64,7 +64,7 @@ final class PathSearch implements SearchStrategy {
           rewinds.add(new Rewind(paths.get(p), to, Draw.fresh(key.child(p).child(fork))));
         }
       }
-      int until = Math.min(context.horizon(), to + config.forward());
+      int until = Math.min(context.horizon(), to + config.forwardOf(context.horizon()));
       List<Trajectory> ends = follow(context, context.rewind(rewinds), until);
       List<Candidate> judged = new ArrayList<>(context.verify(VerifierRole.SEARCH, ends));
       judged.sort(Comparator.comparingDouble(Candidate::rank).reversed());
@@ -118,7 +118,7 @@ final class PathSearch implements SearchStrategy {
     long population = config.paths();
     while (at < context.horizon()) {
       int to = Math.max(0, at - config.back());
-      int until = Math.min(context.horizon(), to + config.forward());
+      int until = Math.min(context.horizon(), to + config.forwardOf(context.horizon()));
       Cost fork =
           quotes
               .rewind(at, to)

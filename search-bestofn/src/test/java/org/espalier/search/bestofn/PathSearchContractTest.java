@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.espalier.api.AutoInt;
 import org.espalier.api.SearchStrategy;
-import org.espalier.spi.GenerativeModel;
 import org.espalier.testkit.SearchTestKit;
 import org.espalier.testkit.StrategyContract;
 import org.espalier.testkit.ToyFlowModel;
@@ -14,12 +13,12 @@ import org.junit.jupiter.api.Test;
 class PathSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new PathSearchProvider().create(new PathSearchConfig(2, AutoInt.AUTO, 0.4, 1, 3));
+    return new PathSearchProvider().create(new PathSearchConfig(2, AutoInt.AUTO, 0.4, 1, null));
   }
 
   @Override
-  protected GenerativeModel beatsRandomOn() {
-    return ToyFlowModel.ode();
+  protected double beatsRandomAt() {
+    return 60;
   }
 
   @Test

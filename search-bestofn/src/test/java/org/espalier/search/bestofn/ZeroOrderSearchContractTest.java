@@ -4,21 +4,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.espalier.api.AutoInt;
 import org.espalier.api.SearchStrategy;
-import org.espalier.spi.GenerativeModel;
 import org.espalier.testkit.SearchTestKit;
 import org.espalier.testkit.StrategyContract;
-import org.espalier.testkit.ToyFlowModel;
 import org.junit.jupiter.api.Test;
 
 class ZeroOrderSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
     return new ZeroOrderSearchProvider().create(new ZeroOrderSearchConfig(4, 0.4, AutoInt.AUTO));
-  }
-
-  @Override
-  protected GenerativeModel beatsRandomOn() {
-    return ToyFlowModel.ode();
   }
 
   @Override

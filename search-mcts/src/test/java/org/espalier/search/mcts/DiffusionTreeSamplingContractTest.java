@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.espalier.api.AutoInt;
 import org.espalier.api.SearchStrategy;
-import org.espalier.spi.GenerativeModel;
 import org.espalier.testkit.SearchTestKit;
 import org.espalier.testkit.StrategyContract;
 import org.espalier.testkit.ToyFlowModel;
@@ -18,11 +17,6 @@ class DiffusionTreeSamplingContractTest extends StrategyContract {
     return new DiffusionTreeSampling(
         new DiffusionTreeSamplingConfig(
             AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SEARCH, 60.0, 0.05, 2.0, 0.4));
-  }
-
-  @Override
-  protected GenerativeModel beatsRandomOn() {
-    return ToyFlowModel.sde();
   }
 
   @Override
@@ -65,11 +59,6 @@ class DiffusionTreeSamplingContractTest extends StrategyContract {
       return new DiffusionTreeSampling(
           new DiffusionTreeSamplingConfig(
               AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SAMPLE, 100.0, 0.5, 2.0, 0.4));
-    }
-
-    @Override
-    protected GenerativeModel beatsRandomOn() {
-      return ToyFlowModel.sde();
     }
 
     @Override
