@@ -3,6 +3,7 @@ package org.espalier.study;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.HashMap;
@@ -26,6 +27,7 @@ import org.espalier.engine.SearchEngine;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
+import org.espalier.spi.VerifierLoader;
 import org.espalier.study.config.Canonical;
 import org.espalier.study.config.ConfigTree;
 import org.espalier.study.config.PluginSpec;
@@ -95,16 +97,28 @@ public final class LoadedStudy implements AutoCloseable {
         new LoadContext(
             device,
             base,
-            spec -> {
-              record Member(PluginSpec member) {}
-              ConfigTree tree = ConfigTree.of("member of a verifier", Map.of("member", spec));
-              PluginRegistry.Bound<Verifier> bound =
-                  registry.verifier(
-                      RecordBinder.bind(tree, tree.root(), "", Member.class, Set.of()).member());
-              members.accept(bound);
-              return bound.loader().apply(self[0]);
+            new VerifierLoader() {
+              @Override
+              public Verifier load(Map<String, Object> spec) {
+                PluginRegistry.Bound<Verifier> bound = member(registry, spec);
+                members.accept(bound);
+                return bound.loader().apply(self[0]);
+              }
+
+              @Override
+              public void check(Map<String, Object> spec) {
+                member(registry, spec).check().accept(self[0]);
+              }
             });
     return self[0];
+  }
+
+  private static PluginRegistry.Bound<Verifier> member(
+      PluginRegistry registry, Map<String, Object> spec) {
+    record Member(PluginSpec member) {}
+    ConfigTree tree = ConfigTree.of("member of a verifier", Map.of("member", spec));
+    return registry.verifier(
+        RecordBinder.bind(tree, tree.root(), "", Member.class, Set.of()).member());
   }
 
   private void loadAll(PluginRegistry registry) {
@@ -115,6 +129,7 @@ public final class LoadedStudy implements AutoCloseable {
     LoadContext plain =
         context(study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
     study.models().values().forEach(bound -> bound.check().accept(plain));
+    verifiers().forEach(bound -> bound.check().accept(plain));
     Map<String, Loaded<GenerativeModel>> modelsByConfig = new HashMap<>();
     study
         .models()
@@ -132,6 +147,21 @@ public final class LoadedStudy implements AutoCloseable {
       evaluators.add(loaded(bound));
     }
     study.arms().forEach(arm -> load.accept(arm.search()));
+  }
+
+  /** Every verifier that the study names, once for each configuration. */
+  private Collection<PluginRegistry.Bound<Verifier>> verifiers() {
+    List<PluginRegistry.Bound<Verifier>> all = new ArrayList<>();
+    all.add(study.search());
+    PluginRegistry.Bound<Verifier> screen = study.prior();
+    if (screen != null) {
+      all.add(screen);
+    }
+    all.addAll(study.evaluators());
+    study.arms().forEach(arm -> all.add(arm.search()));
+    Map<String, PluginRegistry.Bound<Verifier>> byConfig = new LinkedHashMap<>();
+    all.forEach(bound -> byConfig.putIfAbsent(Canonical.json(bound.config()), bound));
+    return byConfig.values();
   }
 
   private record Loaded<T>(T plugin, List<String> code) {}

@@ -198,7 +198,13 @@ public final class PluginRegistry {
         spec.id(),
         resolved(spec.id(), config),
         PluginCode.fingerprint(provider.getClass()),
-        context -> {},
+        context ->
+            located(
+                spec,
+                () -> {
+                  provider.check(config, context);
+                  return null;
+                }),
         context -> located(spec, () -> provider.load(config, context)));
   }
 

@@ -26,6 +26,11 @@ class BadWeightsTest {
   @TempDir Path directory;
 
   private CommandLineKit.Ended run(String model, String prompts) throws IOException {
+    return run(model, prompts, "toy-target");
+  }
+
+  private CommandLineKit.Ended run(String model, String prompts, String verifier)
+      throws IOException {
     Path study = directory.resolve("study.yaml");
     Files.writeString(
         study,
@@ -34,10 +39,10 @@ class BadWeightsTest {
         prompts: %s
         budgets: {unit: nfe, levels: [1x], caps: {verifier_calls: 8}}
         models: {m: %s}
-        verifiers: {search: toy-target}
+        verifiers: {search: %s}
         arms: [{strategy: single}]
         """
-            .formatted(prompts, model));
+            .formatted(prompts, model, verifier));
     return espalier("run", study, "-q", "--out", directory.resolve("out"));
   }
 
@@ -112,9 +117,29 @@ class BadWeightsTest {
   @Test
   void everyModelIsCheckedBeforeTheFirstIsLoaded() throws IOException {
     requireRefusedModel(
-        "{id: infinity, weights: nowhere}, last: {id: flux, weights: nano, width: 60}",
+        "{id: toy-scale, failsToLoad: true}, last: {id: flux, weights: nano, width: 60}",
         "study.yaml:4:",
         "width (60)");
+  }
+
+  /** The model says so where it is loaded: nothing may come so far. */
+  @Test
+  void everyVerifierIsCheckedBeforeTheFirstModelIsLoaded() throws IOException {
+    String model = "{id: toy-scale, steps: 4, failsToLoad: true}";
+    String prompts = "{inline: [a red circle]}";
+    requireRefusal(run(model, prompts, "toy-target"), "loaded although");
+
+    Path weights = copy("clip/nano", "judge").resolve("model.safetensors");
+    byte[] whole = Files.readAllBytes(weights);
+    Files.write(weights, Arrays.copyOf(whole, whole.length / 2));
+    String clip = "{id: clip, weights: judge}";
+    String ensemble = "{id: ensemble, calibration: nano, members: [" + clip + "]}";
+    requireRefusal(run(model, prompts, clip), "study.yaml:5:", "model.safetensors", "truncated");
+    requireRefusal(run(model, prompts, ensemble), "model.safetensors", "truncated");
+
+    Files.write(weights, withAKeyTransposed(whole));
+    requireRefusal(run(model, prompts, clip), "study.yaml:5:", "model.safetensors", "shape");
+    requireRefusal(run(model, prompts, ensemble), "model.safetensors", "shape");
   }
 
   @Test

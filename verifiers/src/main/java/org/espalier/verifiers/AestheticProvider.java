@@ -37,29 +37,15 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
   }
 
   @Override
+  public void check(AestheticConfig config, LoadContext context) {
+    Opened.of(config, context).close();
+  }
+
+  @Override
   public Verifier load(AestheticConfig config, LoadContext context) {
-    Path file = WeightsLocation.resolve(id(), config.weights(), context);
-    Path directory = WeightsLocation.resolve("clip", config.clip(), context);
-    JsonNode json = ModelJson.require(directory.resolve("config.json"), "configuration of CLIP");
-    Device device = TorchEngine.device(context.device());
-    try (WeightSource clipSource = WeightSource.open(directory);
-        WeightSource headSource = open(file)) {
-      ClipArchitecture architecture = ClipArchitecture.of(json, clipSource);
-      ImageTransform transform = ClipProvider.transform(directory, architecture.imageSize());
-      ScoreHead head = ScoreHead.of(headSource, PREFIX, MODEL);
-      if (head.widths().get(0) != architecture.projection()) {
-        throw EspalierException.config(
-            "The aesthetic predictor %s reads embeddings of %d numbers, but CLIP in %s gives %d."
-                .formatted(
-                    headSource.location(),
-                    head.widths().get(0),
-                    directory,
-                    architecture.projection()),
-            "Maybe use the CLIP it was trained on: openai/clip-vit-large-patch14.");
-      }
-      WeightSpec.Builder spec = WeightSpec.builder();
-      head.expect(spec, headSource, PREFIX, architecture.projection());
-      ClipNetwork clip = ClipNetwork.loadImageSide(architecture, clipSource, device);
+    try (Opened opened = Opened.of(config, context)) {
+      Device device = TorchEngine.device(context.device());
+      ClipNetwork clip = ClipNetwork.loadImageSide(opened.architecture, opened.clip, device);
       try {
         TorchProgram program =
             TorchProgram.builder("Aesthetic")
@@ -67,16 +53,16 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
                 .text(AestheticProvider.class, "aesthetic.py")
                 .device(device)
                 .dtype(DType.F32)
-                .load(headSource, spec.build());
-        List<Path> files = new ArrayList<>(clipSource.files());
-        files.addAll(headSource.files());
+                .load(opened.layers, opened.spec);
+        List<Path> files = new ArrayList<>(opened.clip.files());
+        files.addAll(opened.layers.files());
         return new AestheticVerifier(
             clip,
             program,
-            architecture,
-            head,
+            opened.architecture,
+            opened.head,
             new PixelVerifier.Parts(
-                transform,
+                opened.transform,
                 null,
                 device,
                 WeightSource.sha256(files),
@@ -85,6 +71,58 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
         clip.close();
         throw e;
       }
+    }
+  }
+
+  /** Both checkpoints, whose files, keys and shapes fit together; no tensor has been read. */
+  private record Opened(
+      WeightSource clip,
+      WeightSource layers,
+      ClipArchitecture architecture,
+      ImageTransform transform,
+      ScoreHead head,
+      WeightSpec spec)
+      implements AutoCloseable {
+
+    static Opened of(AestheticConfig config, LoadContext context) {
+      Path file = WeightsLocation.resolve("aesthetic", config.weights(), context);
+      Path directory = WeightsLocation.resolve("clip", config.clip(), context);
+      JsonNode json = ModelJson.require(directory.resolve("config.json"), "configuration of CLIP");
+      List<WeightSource> sources = new ArrayList<>();
+      try {
+        WeightSource clip = WeightSource.open(directory);
+        sources.add(clip);
+        WeightSource layers = open(file);
+        sources.add(layers);
+        ClipArchitecture architecture = ClipArchitecture.of(json, clip);
+        ImageTransform transform = ClipProvider.transform(directory, architecture.imageSize());
+        ScoreHead head = ScoreHead.of(layers, PREFIX, MODEL);
+        if (head.widths().get(0) != architecture.projection()) {
+          throw EspalierException.config(
+              "The aesthetic predictor %s reads embeddings of %d numbers, but CLIP in %s gives %d."
+                  .formatted(
+                      layers.location(),
+                      head.widths().get(0),
+                      directory,
+                      architecture.projection()),
+              "Maybe use the CLIP it was trained on: openai/clip-vit-large-patch14.");
+        }
+        WeightSpec.Builder builder = WeightSpec.builder();
+        head.expect(builder, layers, PREFIX, architecture.projection());
+        WeightSpec spec = builder.build();
+        architecture.imageSideSpec(clip).check(clip);
+        spec.check(layers);
+        return new Opened(clip, layers, architecture, transform, head, spec);
+      } catch (RuntimeException e) {
+        sources.forEach(WeightSource::close);
+        throw e;
+      }
+    }
+
+    @Override
+    public void close() {
+      clip.close();
+      layers.close();
     }
   }
 

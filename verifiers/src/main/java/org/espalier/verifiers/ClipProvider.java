@@ -30,30 +30,66 @@ public final class ClipProvider implements VerifierProvider<ClipConfig> {
   }
 
   @Override
+  public void check(ClipConfig config, LoadContext context) {
+    try (Opened opened = Opened.of(config, context)) {
+      opened.tokenizer().close();
+    }
+  }
+
+  @Override
   public Verifier load(ClipConfig config, LoadContext context) {
-    Path directory = WeightsLocation.resolve(id(), config.weights(), context);
-    JsonNode json = ModelJson.require(directory.resolve("config.json"), "configuration of CLIP");
-    try (WeightSource source = WeightSource.open(directory)) {
-      ClipArchitecture architecture = ClipArchitecture.of(json, source);
-      ImageTransform transform = transform(directory, architecture.imageSize());
+    try (Opened opened = Opened.of(config, context)) {
       Device device = TorchEngine.device(context.device());
-      TextTokenizer tokenizer =
-          TextTokenizer.open(
-              directory.resolve("tokenizer.json"), architecture.text().maxPositionEmbeddings());
+      TextTokenizer tokenizer = opened.tokenizer();
       try {
         return new ClipVerifier(
-            ClipNetwork.load(architecture, source, device),
-            architecture,
+            ClipNetwork.load(opened.architecture, opened.source, device),
+            opened.architecture,
             new PixelVerifier.Parts(
-                transform,
+                opened.transform,
                 tokenizer,
                 device,
-                source.sha256(),
-                json.path("licence").asText("not stated (OpenAI's CLIP: MIT)")));
+                opened.source.sha256(),
+                opened.json.path("licence").asText("not stated (OpenAI's CLIP: MIT)")));
       } catch (RuntimeException e) {
         tokenizer.close();
         throw e;
       }
+    }
+  }
+
+  /** A checkpoint whose files, keys and shapes fit together; no tensor has been read. */
+  private record Opened(
+      Path directory,
+      JsonNode json,
+      WeightSource source,
+      ClipArchitecture architecture,
+      ImageTransform transform)
+      implements AutoCloseable {
+
+    static Opened of(ClipConfig config, LoadContext context) {
+      Path directory = WeightsLocation.resolve("clip", config.weights(), context);
+      JsonNode json = ModelJson.require(directory.resolve("config.json"), "configuration of CLIP");
+      WeightSource source = WeightSource.open(directory);
+      try {
+        ClipArchitecture architecture = ClipArchitecture.of(json, source);
+        ImageTransform transform = ClipProvider.transform(directory, architecture.imageSize());
+        architecture.spec(source).check(source);
+        return new Opened(directory, json, source, architecture, transform);
+      } catch (RuntimeException e) {
+        source.close();
+        throw e;
+      }
+    }
+
+    TextTokenizer tokenizer() {
+      return TextTokenizer.open(
+          directory.resolve("tokenizer.json"), architecture.text().maxPositionEmbeddings());
+    }
+
+    @Override
+    public void close() {
+      source.close();
     }
   }
 

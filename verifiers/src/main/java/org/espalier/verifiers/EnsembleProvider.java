@@ -33,7 +33,13 @@ public final class EnsembleProvider implements VerifierProvider<EnsembleConfig> 
   }
 
   @Override
-  public Verifier load(EnsembleConfig config, LoadContext context) {
+  public void check(EnsembleConfig config, LoadContext context) {
+    calibration(config, context);
+    config.members().forEach(spec -> context.verifiers().check(own(spec)));
+  }
+
+  /** The calibration; members must have names and weights by which it can be read. */
+  private Calibration calibration(EnsembleConfig config, LoadContext context) {
     Path file = WeightsLocation.resolve(id(), config.calibration(), context);
     Calibration calibration =
         Calibration.read(Files.isDirectory(file) ? file.resolve("calibration.json") : file);
@@ -46,13 +52,24 @@ public final class EnsembleProvider implements VerifierProvider<EnsembleConfig> 
       }
       weight(spec);
     }
+    return calibration;
+  }
+
+  /** A member's configuration without what is the ensemble's. */
+  private static Map<String, Object> own(Map<String, Object> spec) {
+    Map<String, Object> own = new LinkedHashMap<>(spec);
+    own.remove("name");
+    own.remove("weight");
+    return Collections.unmodifiableMap(own);
+  }
+
+  @Override
+  public Verifier load(EnsembleConfig config, LoadContext context) {
+    Calibration calibration = calibration(config, context);
     List<EnsembleVerifier.Member> members = new ArrayList<>();
     try {
       for (Map<String, Object> spec : config.members()) {
-        Map<String, Object> own = new LinkedHashMap<>(spec);
-        own.remove("name");
-        own.remove("weight");
-        Verifier verifier = context.verifiers().load(Collections.unmodifiableMap(own));
+        Verifier verifier = context.verifiers().load(own(spec));
         try {
           members.add(
               new EnsembleVerifier.Member(

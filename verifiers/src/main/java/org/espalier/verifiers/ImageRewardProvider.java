@@ -31,57 +31,96 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
   }
 
   @Override
+  public void check(ImageRewardConfig config, LoadContext context) {
+    try (Opened opened = Opened.of(config, context)) {
+      opened.tokenizer().close();
+    }
+  }
+
+  @Override
   public Verifier load(ImageRewardConfig config, LoadContext context) {
-    Path directory = WeightsLocation.resolve(id(), config.weights(), context);
-    JsonNode json = ModelJson.optional(directory.resolve("config.json"));
-    JsonNode bert =
-        json.has("bert")
-            ? ModelJson.section(json.get("bert"))
-            : ModelJson.require(
-                directory.resolve("med_config.json"), "configuration of ImageReward's text side");
-    try (WeightSource source =
-        WeightSource.open(
-            directory,
-            "model.safetensors",
-            "model.safetensors.index.json",
-            "ImageReward.pt",
-            "pytorch_model.bin")) {
-      ImageRewardArchitecture architecture =
-          ImageRewardArchitecture.of(
-              ModelJson.section(json.path("vit")),
-              bert,
-              json.path("mean").asDouble(ImageRewardArchitecture.PUBLISHED_MEAN),
-              json.path("std").asDouble(ImageRewardArchitecture.PUBLISHED_STD),
-              source);
-      ImageTransform transform =
-          ImageTransform.read(
-              directory.resolve("preprocessor_config.json"),
-              ImageTransform.of(
-                  json.path("preprocessor"),
-                  directory.resolve("config.json"),
-                  ImageTransform.clip(
-                      architecture.imageSize(), ImageTransform.CropRounding.HALF_EVEN)));
-      ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
+    try (Opened opened = Opened.of(config, context)) {
       Device device = TorchEngine.device(context.device());
-      int limit = ModelJson.positive(json, "max_length", PUBLISHED_TEXT_LIMIT);
-      TextTokenizer tokenizer =
-          TextTokenizer.open(
-              directory.resolve("tokenizer.json"), Math.min(limit, architecture.positions()));
+      TextTokenizer tokenizer = opened.tokenizer();
       try {
         return new ImageRewardVerifier(
-            ImageRewardNetwork.load(architecture, source, device),
-            architecture,
+            ImageRewardNetwork.load(opened.architecture, opened.source, device),
+            opened.architecture,
             tokenizer.maxLength(),
             new PixelVerifier.Parts(
-                transform,
+                opened.transform,
                 tokenizer,
                 device,
-                source.sha256(),
-                json.path("licence").asText("not stated (THUDM's ImageReward: Apache-2.0)")));
+                opened.source.sha256(),
+                opened
+                    .json
+                    .path("licence")
+                    .asText("not stated (THUDM's ImageReward: Apache-2.0)")));
       } catch (RuntimeException e) {
         tokenizer.close();
         throw e;
       }
+    }
+  }
+
+  /** A checkpoint whose files, keys and shapes fit together; no tensor has been read. */
+  private record Opened(
+      Path directory,
+      JsonNode json,
+      WeightSource source,
+      ImageRewardArchitecture architecture,
+      ImageTransform transform)
+      implements AutoCloseable {
+
+    static Opened of(ImageRewardConfig config, LoadContext context) {
+      Path directory = WeightsLocation.resolve("image-reward", config.weights(), context);
+      JsonNode json = ModelJson.optional(directory.resolve("config.json"));
+      JsonNode bert =
+          json.has("bert")
+              ? ModelJson.section(json.get("bert"))
+              : ModelJson.require(
+                  directory.resolve("med_config.json"), "configuration of ImageReward's text side");
+      WeightSource source =
+          WeightSource.open(
+              directory,
+              "model.safetensors",
+              "model.safetensors.index.json",
+              "ImageReward.pt",
+              "pytorch_model.bin");
+      try {
+        ImageRewardArchitecture architecture =
+            ImageRewardArchitecture.of(
+                ModelJson.section(json.path("vit")),
+                bert,
+                json.path("mean").asDouble(ImageRewardArchitecture.PUBLISHED_MEAN),
+                json.path("std").asDouble(ImageRewardArchitecture.PUBLISHED_STD),
+                source);
+        ImageTransform transform =
+            ImageTransform.read(
+                directory.resolve("preprocessor_config.json"),
+                ImageTransform.of(
+                    json.path("preprocessor"),
+                    directory.resolve("config.json"),
+                    ImageTransform.clip(
+                        architecture.imageSize(), ImageTransform.CropRounding.HALF_EVEN)));
+        ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
+        architecture.spec(source).check(source);
+        return new Opened(directory, json, source, architecture, transform);
+      } catch (RuntimeException e) {
+        source.close();
+        throw e;
+      }
+    }
+
+    TextTokenizer tokenizer() {
+      int limit = ModelJson.positive(json, "max_length", PUBLISHED_TEXT_LIMIT);
+      return TextTokenizer.open(
+          directory.resolve("tokenizer.json"), Math.min(limit, architecture.positions()));
+    }
+
+    @Override
+    public void close() {
+      source.close();
     }
   }
 }

@@ -31,49 +31,90 @@ public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevi
   }
 
   @Override
+  public void check(LlavaOnevisionConfig config, LoadContext context) {
+    try (Opened opened = Opened.of(config, context);
+        TextTokenizer tokenizer = opened.tokenizer()) {
+      opened.prompts(config, tokenizer);
+    }
+  }
+
+  @Override
   public Verifier load(LlavaOnevisionConfig config, LoadContext context) {
-    Path directory = WeightsLocation.resolve(id(), config.weights(), context);
-    JsonNode json =
-        ModelJson.require(directory.resolve("config.json"), "configuration of LLaVA-OneVision");
-    try (WeightSource file = WeightSource.open(directory);
-        WeightSource source = file.renamed(LlavaArchitecture::canonical)) {
-      LlavaArchitecture architecture = LlavaArchitecture.of(json, source);
-      ImageTransform transform =
-          ImageTransform.read(
-              directory.resolve("preprocessor_config.json"),
-              new ImageTransform(
-                  new ImageTransform.Resize.Exact(
-                      architecture.imageSize(), architecture.imageSize()),
-                  Resampling.BICUBIC,
-                  List.of(),
-                  ImageTransform.CropRounding.DOWN,
-                  1 / 255.0,
-                  List.of(0.5, 0.5, 0.5),
-                  List.of(0.5, 0.5, 0.5)));
-      ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
+    try (Opened opened = Opened.of(config, context)) {
       Device device = TorchEngine.device(context.device());
-      TextTokenizer tokenizer =
-          TextTokenizer.open(directory.resolve("tokenizer.json"), architecture.positions());
+      TextTokenizer tokenizer = opened.tokenizer();
       try {
-        LlavaPrompts prompts = new LlavaPrompts(config, tokenizer, architecture.imageToken());
-        if (prompts.read("a cat").truncated()) {
-          throw EspalierException.config(
-              "The question does not fit into the model's " + architecture.positions() + " tokens.",
-              "Maybe use a shorter question.");
-        }
+        LlavaPrompts prompts = opened.prompts(config, tokenizer);
         return new LlavaOnevisionVerifier(
-            LlavaNetwork.load(architecture, source, device),
-            architecture,
-            transform,
+            LlavaNetwork.load(opened.architecture, opened.source, device),
+            opened.architecture,
+            opened.transform,
             prompts,
             tokenizer,
             device,
-            source.sha256(),
-            json.path("licence").asText("not stated (llava-hf's checkpoints: Apache-2.0)"));
+            opened.source.sha256(),
+            opened.json.path("licence").asText("not stated (llava-hf's checkpoints: Apache-2.0)"));
       } catch (RuntimeException e) {
         tokenizer.close();
         throw e;
       }
+    }
+  }
+
+  /** A checkpoint whose files, keys and shapes fit together; no tensor has been read. */
+  private record Opened(
+      Path directory,
+      JsonNode json,
+      WeightSource source,
+      LlavaArchitecture architecture,
+      ImageTransform transform)
+      implements AutoCloseable {
+
+    static Opened of(LlavaOnevisionConfig config, LoadContext context) {
+      Path directory = WeightsLocation.resolve("llava-onevision", config.weights(), context);
+      JsonNode json =
+          ModelJson.require(directory.resolve("config.json"), "configuration of LLaVA-OneVision");
+      WeightSource source = WeightSource.open(directory).renamed(LlavaArchitecture::canonical);
+      try {
+        LlavaArchitecture architecture = LlavaArchitecture.of(json, source);
+        ImageTransform transform =
+            ImageTransform.read(
+                directory.resolve("preprocessor_config.json"),
+                new ImageTransform(
+                    new ImageTransform.Resize.Exact(
+                        architecture.imageSize(), architecture.imageSize()),
+                    Resampling.BICUBIC,
+                    List.of(),
+                    ImageTransform.CropRounding.DOWN,
+                    1 / 255.0,
+                    List.of(0.5, 0.5, 0.5),
+                    List.of(0.5, 0.5, 0.5)));
+        ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
+        architecture.spec(source).check(source);
+        return new Opened(directory, json, source, architecture, transform);
+      } catch (RuntimeException e) {
+        source.close();
+        throw e;
+      }
+    }
+
+    TextTokenizer tokenizer() {
+      return TextTokenizer.open(directory.resolve("tokenizer.json"), architecture.positions());
+    }
+
+    LlavaPrompts prompts(LlavaOnevisionConfig config, TextTokenizer tokenizer) {
+      LlavaPrompts prompts = new LlavaPrompts(config, tokenizer, architecture.imageToken());
+      if (prompts.read("a cat").truncated()) {
+        throw EspalierException.config(
+            "The question does not fit into the model's " + architecture.positions() + " tokens.",
+            "Maybe use a shorter question.");
+      }
+      return prompts;
+    }
+
+    @Override
+    public void close() {
+      source.close();
     }
   }
 }

@@ -91,6 +91,17 @@ record BsqArchitecture(
       decoder.add(out(source, "decoder.up." + i + ".block.0.conv1"));
       upsampled.add(source.names().contains("decoder.up." + i + ".upsample.conv.conv.weight"));
     }
+    for (int channels : decoder) {
+      if (channels % 32 != 0 && channels % 24 != 0) {
+        throw EspalierException.config(
+            "The tokenizer "
+                + source.location()
+                + " has a level of "
+                + channels
+                + " channels, which is no multiple of 32 or 24.",
+            "Maybe the file is damaged.");
+      }
+    }
     List<Integer> encoder = new ArrayList<>();
     List<Boolean> downsampled = new ArrayList<>();
     if (withEncoder) {

@@ -71,17 +71,6 @@ public final class BsqTokenizer implements AutoCloseable {
       int channelsLastFrom) {
     WeightSource source = BsqArchitecture.normalize(weights);
     architecture = BsqArchitecture.of(source, withEncoder);
-    for (int channels : architecture.decoder()) {
-      if (channels % 32 != 0 && channels % 24 != 0) {
-        throw EspalierException.config(
-            "The tokenizer "
-                + weights.location()
-                + " has a level of "
-                + channels
-                + " channels, which is no multiple of 32 or 24.",
-            "Maybe the file is damaged.");
-      }
-    }
     program =
         TorchProgram.builder("BsqVae")
             .text(BsqTokenizer.class, "bsq_vae.py")

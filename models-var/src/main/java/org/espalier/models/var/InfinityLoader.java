@@ -20,9 +20,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.DType;
+import org.espalier.torch.T5Config;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
@@ -44,78 +46,131 @@ final class InfinityLoader {
   /** Tokens of the noise that stands for a text where weights are random. */
   private static final int RANDOM_TEXT_TOKENS = 40;
 
+  /** Checks what can be known without reading a tensor. */
+  static void check(InfinityConfig config, LoadContext context) {
+    if (!config.weights().startsWith(InfinityConfig.RANDOM)) {
+      try (Opened opened = Opened.of(config, context)) {
+        opened.tokenizer().close();
+      }
+    }
+  }
+
   static InfinityModel load(InfinityConfig config, LoadContext context) {
     if (config.weights().startsWith(InfinityConfig.RANDOM)) {
       return random(config, context);
     }
-    Path location = WeightsLocation.resolve("infinity", config.weights(), context);
-    Path directory = Files.isDirectory(location) ? location : parent(location);
-    JsonNode defaults = defaults(directory.resolve("config.json"));
-    Path vae =
-        config.vae() == null
-            ? first(directory, "vae.safetensors", "infinity_vae_*.{pth,safetensors}")
-            : context.baseDirectory().resolve(config.vae());
-    Path transformer = location;
-    if (Files.isDirectory(location)) {
-      transformer = transformer(location);
-    }
-    Path text =
-        config.textEncoder() == null
-            ? directory.resolve("text_encoder")
-            : context.baseDirectory().resolve(config.textEncoder());
-    if (!Files.isDirectory(text)) {
-      throw EspalierException.config(
-          "The text encoder (" + text + ") of infinity does not exist.",
-          "Maybe set textEncoder to the directory of a T5 encoder, such as flan-t5-xl.");
-    }
-    ScaleSchedule schedule = schedule(config, defaults);
-    Device device = TorchEngine.device(context.device());
-    Deque<AutoCloseable> opened = new ArrayDeque<>();
-    try {
-      List<Path> files = new ArrayList<>();
-      WeightSource transformerWeights = open(opened, files, transformer);
-      WeightSource vaeWeights = open(opened, files, vae);
-      // Everything is checked before anything is allocated.
-      InfinityArchitecture architecture =
-          InfinityArchitecture.of(InfinityArchitecture.normalize(transformerWeights));
-      BsqArchitecture code = BsqArchitecture.of(BsqArchitecture.normalize(vaeWeights), false);
-      architecture.requireFit(transformer, schedule, code.bits());
-      Guidance guidance = guidance(config, defaults, schedule, architecture.depth());
-      TextTokenizer textTokenizer =
-          keep(
-              opened,
-              TextTokenizer.open(text.resolve("tokenizer.json"), architecture.textLength()));
-      T5Encoder textEncoder = keep(opened, T5Encoder.load(text, device));
-      if (textEncoder.config().dModel() != architecture.textChannels()) {
-        throw EspalierException.config(
-            "The text encoder %s has the width %d; the transformer %s reads %d."
-                .formatted(
-                    text, textEncoder.config().dModel(), transformer, architecture.textChannels()),
-            "Maybe use the text encoder the model was trained with; Infinity's is flan-t5-xl.");
+    try (Opened files = Opened.of(config, context)) {
+      Device device = TorchEngine.device(context.device());
+      Deque<AutoCloseable> opened = new ArrayDeque<>();
+      try {
+        TextTokenizer textTokenizer = keep(opened, files.tokenizer());
+        T5Encoder textEncoder =
+            keep(opened, new T5Encoder(files.textConfig, files.textWeights, device));
+        return assemble(
+            opened,
+            config,
+            files.defaults,
+            device,
+            files.schedule,
+            files.guidance,
+            new TextFeatures.T5(textTokenizer, textEncoder),
+            files.transformer,
+            files.vae,
+            () ->
+                WeightSource.sha256(
+                    Stream.of(files.transformer, files.vae, files.textWeights)
+                        .flatMap(source -> source.files().stream())
+                        .toList()));
+      } catch (RuntimeException e) {
+        closeAll(opened, e);
+        throw e;
       }
-      InfinityModel model =
-          assemble(
-              opened,
-              config,
-              defaults,
-              device,
-              schedule,
-              guidance,
-              new TextFeatures.T5(textTokenizer, textEncoder),
-              transformerWeights,
-              vaeWeights,
-              () -> {
-                try (WeightSource textWeights = WeightSource.open(text)) {
-                  files.addAll(textWeights.files());
-                }
-                return WeightSource.sha256(files);
-              });
-      transformerWeights.close();
-      vaeWeights.close();
-      return model;
-    } catch (RuntimeException e) {
-      closeAll(opened, e);
-      throw e;
+    }
+  }
+
+  /**
+   * The files of one model, open and checked: sizes, keys and shapes agree with one another and
+   * with the settings. No tensor has been read.
+   */
+  private record Opened(
+      JsonNode defaults,
+      Path text,
+      T5Config textConfig,
+      WeightSource transformer,
+      WeightSource vae,
+      WeightSource textWeights,
+      InfinityArchitecture architecture,
+      ScaleSchedule schedule,
+      Guidance guidance)
+      implements AutoCloseable {
+
+    static Opened of(InfinityConfig config, LoadContext context) {
+      Path location = WeightsLocation.resolve("infinity", config.weights(), context);
+      Path directory = Files.isDirectory(location) ? location : parent(location);
+      JsonNode defaults = InfinityLoader.defaults(directory.resolve("config.json"));
+      Path vae =
+          config.vae() == null
+              ? first(directory, "vae.safetensors", "infinity_vae_*.{pth,safetensors}")
+              : context.baseDirectory().resolve(config.vae());
+      Path transformer =
+          Files.isDirectory(location) ? InfinityLoader.transformer(location) : location;
+      Path text =
+          config.textEncoder() == null
+              ? directory.resolve("text_encoder")
+              : context.baseDirectory().resolve(config.textEncoder());
+      if (!Files.isDirectory(text)) {
+        throw EspalierException.config(
+            "The text encoder (" + text + ") of infinity does not exist.",
+            "Maybe set textEncoder to the directory of a T5 encoder, such as flan-t5-xl.");
+      }
+      ScaleSchedule schedule = InfinityLoader.schedule(config, defaults);
+      Deque<AutoCloseable> opened = new ArrayDeque<>();
+      try {
+        WeightSource transformerWeights = keep(opened, WeightSource.open(transformer));
+        WeightSource vaeWeights = keep(opened, WeightSource.open(vae));
+        WeightSource normal = InfinityArchitecture.normalize(transformerWeights);
+        InfinityArchitecture architecture = InfinityArchitecture.of(normal);
+        WeightSource normalVae = BsqArchitecture.normalize(vaeWeights);
+        BsqArchitecture code = BsqArchitecture.of(normalVae, false);
+        architecture.requireFit(transformer, schedule, code.bits());
+        Guidance guidance =
+            InfinityLoader.guidance(config, defaults, schedule, architecture.depth());
+        T5Config textConfig = T5Config.read(text.resolve("config.json"));
+        if (textConfig.dModel() != architecture.textChannels()) {
+          throw EspalierException.config(
+              "The text encoder %s has the width %d; the transformer %s reads %d."
+                  .formatted(text, textConfig.dModel(), transformer, architecture.textChannels()),
+              "Maybe use the text encoder the model was trained with; Infinity's is flan-t5-xl.");
+        }
+        WeightSource textWeights = keep(opened, WeightSource.open(text));
+        architecture.weights(normal).check(normal);
+        code.weights().check(normalVae);
+        textConfig.weights().check(textWeights);
+        return new Opened(
+            defaults,
+            text,
+            textConfig,
+            transformerWeights,
+            vaeWeights,
+            textWeights,
+            architecture,
+            schedule,
+            guidance);
+      } catch (RuntimeException e) {
+        closeAll(opened, e);
+        throw e;
+      }
+    }
+
+    TextTokenizer tokenizer() {
+      return TextTokenizer.open(text.resolve("tokenizer.json"), architecture.textLength());
+    }
+
+    @Override
+    public void close() {
+      transformer.close();
+      vae.close();
+      textWeights.close();
     }
   }
 
@@ -218,12 +273,6 @@ final class InfinityLoader {
         e.addSuppressed(suppressed);
       }
     }
-  }
-
-  private static WeightSource open(Deque<AutoCloseable> opened, List<Path> files, Path file) {
-    WeightSource source = keep(opened, WeightSource.open(file));
-    files.addAll(source.files());
-    return source;
   }
 
   private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {

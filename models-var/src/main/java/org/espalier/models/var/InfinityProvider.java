@@ -17,6 +17,11 @@ public final class InfinityProvider implements ModelProvider<InfinityConfig> {
   }
 
   @Override
+  public void check(InfinityConfig config, LoadContext context) {
+    InfinityLoader.check(config, context);
+  }
+
+  @Override
   public GenerativeModel load(InfinityConfig config, LoadContext context) {
     return InfinityLoader.load(config, context);
   }

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.ServiceLoader;
 import java.util.function.UnaryOperator;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
@@ -137,11 +138,15 @@ class InfinityLoaderTest {
 
   private void refused(InfinityConfig config, String... parts) {
     long live = TorchTensor.liveBytes();
-    assertThatThrownBy(() -> load(config).close())
-        .isInstanceOf(EspalierException.class)
-        .hasMessageStartingWith("[CONFIG] ")
-        .hasMessageContaining("\nMaybe ")
-        .hasMessageContainingAll(parts);
+    ThrowingCallable check =
+        () -> new InfinityProvider().check(config, TinyModel.context(directory));
+    for (ThrowingCallable refused : List.of(check, () -> load(config).close())) {
+      assertThatThrownBy(refused)
+          .isInstanceOf(EspalierException.class)
+          .hasMessageStartingWith("[CONFIG] ")
+          .hasMessageContaining("\nMaybe ")
+          .hasMessageContainingAll(parts);
+    }
     assertThat(TorchTensor.liveBytes()).isEqualTo(live);
   }
 

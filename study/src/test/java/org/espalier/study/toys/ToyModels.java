@@ -27,8 +27,9 @@ public final class ToyModels {
 
   /**
    * @param steps of the toy, at least 1
+   * @param failsToLoad for tests of what must be found before anything is loaded
    */
-  public record ScaleConfig(@Nullable Integer steps) {
+  public record ScaleConfig(@Nullable Integer steps, @Nullable Boolean failsToLoad) {
     public ScaleConfig {
       if (steps != null && steps < 1) {
         throw EspalierException.config(
@@ -52,6 +53,10 @@ public final class ToyModels {
 
     @Override
     public GenerativeModel load(ScaleConfig config, LoadContext context) {
+      if (Boolean.TRUE.equals(config.failsToLoad())) {
+        throw EspalierException.config(
+            "The toy was loaded although it fails.", "Maybe leave failsToLoad out.");
+      }
       int[] scales = new int[config.steps() == null ? 4 : config.steps()];
       for (int i = 0; i < scales.length; i++) {
         scales[i] = i + 1;
