@@ -93,6 +93,31 @@ public final class RowExecutor {
         failure);
   }
 
+  /**
+   * Hands rows to one call, and where memory does not suffice to two calls of half of them, down to
+   * single rows.
+   *
+   * @param rows independent rows
+   * @param call from rows to as many results, which need no closing
+   * @throws EspalierException RESOURCE where one row does not fit
+   */
+  public static <T, R> List<R> together(
+      List<? extends T> rows, Function<List<? extends T>, List<R>> call) {
+    try {
+      return call.apply(rows);
+    } catch (EspalierException e) {
+      if (e.code() != EspalierException.Code.RESOURCE || rows.size() < 2) {
+        throw e;
+      }
+    }
+    // What is in the way may also be the allocator's own leftovers of other shapes.
+    TorchEngine.releaseUnused();
+    int half = (rows.size() + 1) / 2;
+    List<R> results = new ArrayList<>(together(rows.subList(0, half), call));
+    results.addAll(together(rows.subList(half, rows.size()), call));
+    return results;
+  }
+
   /** Waits through interrupts: native work cannot be stopped and its results must be closed. */
   private static <R> R get(Future<R> future) throws ExecutionException {
     boolean interrupted = false;

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
+import org.espalier.api.EspalierException;
 import org.junit.jupiter.api.Test;
 
 class RowExecutorTest {
@@ -53,5 +55,38 @@ class RowExecutorTest {
                       throw new StackOverflowError("deep");
                     }))
         .isInstanceOf(StackOverflowError.class);
+  }
+
+  @Test
+  void aCallThatDoesNotFitIsHalvedUntilItDoes() {
+    List<Integer> sizes = new ArrayList<>();
+    List<Integer> results =
+        RowExecutor.<Integer, Integer>together(
+            List.of(1, 2, 3, 4, 5, 6, 7),
+            rows -> {
+              sizes.add(rows.size());
+              if (rows.size() > 2) {
+                throw new EspalierException(EspalierException.Code.RESOURCE, "Full.", null);
+              }
+              return rows.stream().map(row -> row * 10).toList();
+            });
+    assertThat(results).containsExactly(10, 20, 30, 40, 50, 60, 70);
+    assertThat(sizes).containsExactly(7, 4, 2, 2, 3, 2, 1);
+  }
+
+  @Test
+  void aRowThatDoesNotFitAloneAndOtherFailuresAreThrown() {
+    for (EspalierException.Code code :
+        List.of(EspalierException.Code.RESOURCE, EspalierException.Code.NATIVE)) {
+      assertThatThrownBy(
+              () ->
+                  RowExecutor.together(
+                      List.of(1, 2),
+                      rows -> {
+                        throw new EspalierException(code, "Full.", null);
+                      }))
+          .isInstanceOfSatisfying(
+              EspalierException.class, e -> assertThat(e.code()).isEqualTo(code));
+    }
   }
 }

@@ -136,7 +136,7 @@ final class FluxTransformer implements AutoCloseable {
   }
 
   /**
-   * Evaluates rows: one native call a row on the CPU, one for all on a GPU.
+   * Evaluates rows: one native call a row on the CPU, one for as many as fit on a GPU.
    *
    * @param batch what to evaluate, possibly at different times and for different prompts
    * @param guidance the same for all
@@ -147,7 +147,7 @@ final class FluxTransformer implements AutoCloseable {
       return List.of();
     }
     if (program.device().isGpu()) {
-      return evaluate(batch, guidance);
+      return RowExecutor.together(batch, rows -> evaluate(List.copyOf(rows), guidance));
     }
     return RowExecutor.map(program.device(), batch, row -> evaluate(List.of(row), guidance).get(0));
   }
