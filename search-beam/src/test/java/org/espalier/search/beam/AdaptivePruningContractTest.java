@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import org.espalier.api.AutoInt;
 import org.espalier.api.SearchStrategy;
 import org.espalier.api.VerifierRole;
+import org.espalier.spi.GenerativeModel;
 import org.espalier.testkit.SearchRun;
 import org.espalier.testkit.SearchTestKit;
 import org.espalier.testkit.StrategyContract;
@@ -20,10 +21,15 @@ class AdaptivePruningContractTest extends StrategyContract {
     return new AdaptivePruning(AdaptivePruningConfig.defaults());
   }
 
+  @Override
+  protected double beatsRandomAt(GenerativeModel model) {
+    return model.card().horizon() > 10 ? 24 : 40;
+  }
+
   /** It draws the samples of random search: most answers are the same. */
   @Override
   protected int tasks() {
-    return 200;
+    return 150;
   }
 
   /** A verdict that costs as much as a whole sample: looking cannot pay. */
