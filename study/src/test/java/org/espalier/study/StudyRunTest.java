@@ -172,7 +172,7 @@ class StudyRunTest {
     assertThat(ended.code()).as(ended.err()).isZero();
     // Four samples of four steps for each of three prompts.
     assertThat(ended.out())
-        .contains("9 cells", "3 cells of at most 410k flops: 48 nfe, 1.23M FLOPs, 12 images")
+        .contains("9 cells", "3 cells of at most 84.5M flops: 48 nfe, 253M FLOPs, 12 images")
         .contains(
             "if all is spent on whole samples: 108 nfe", "time: at most about", "disk: about");
     try (Stream<Path> files = Files.list(directory)) {
