@@ -7,6 +7,7 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -128,29 +129,22 @@ public final class LoadedStudy implements AutoCloseable {
     }
     LoadContext plain =
         context(study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
-    study.models().values().forEach(bound -> bound.check().accept(plain));
-    verifiers().forEach(bound -> bound.check().accept(plain));
+    check(study.models().values(), plain);
+    check(verifiers(), plain);
     Map<String, Loaded<GenerativeModel>> modelsByConfig = new HashMap<>();
     study
         .models()
         .forEach((name, bound) -> models.put(name, load(bound, registry, modelsByConfig)));
     Map<String, Loaded<Verifier>> verifiersByConfig = new HashMap<>();
-    Consumer<PluginRegistry.Bound<Verifier>> load =
-        bound -> loadedVerifiers.put(bound, load(bound, registry, verifiersByConfig));
-    load.accept(study.search());
-    if (study.prior() != null) {
-      load.accept(study.prior());
-      prior = loaded(study.prior());
+    for (PluginRegistry.Bound<Verifier> bound : verifiers()) {
+      loadedVerifiers.put(bound, load(bound, registry, verifiersByConfig));
     }
-    for (PluginRegistry.Bound<Verifier> bound : study.evaluators()) {
-      load.accept(bound);
-      evaluators.add(loaded(bound));
-    }
-    study.arms().forEach(arm -> load.accept(arm.search()));
+    prior = study.prior() == null ? null : loaded(study.prior());
+    study.evaluators().forEach(bound -> evaluators.add(loaded(bound)));
   }
 
-  /** Every verifier that the study names, once for each configuration. */
-  private Collection<PluginRegistry.Bound<Verifier>> verifiers() {
+  /** Every verifier that the study names, as often as it does. */
+  private List<PluginRegistry.Bound<Verifier>> verifiers() {
     List<PluginRegistry.Bound<Verifier>> all = new ArrayList<>();
     all.add(study.search());
     PluginRegistry.Bound<Verifier> screen = study.prior();
@@ -159,9 +153,18 @@ public final class LoadedStudy implements AutoCloseable {
     }
     all.addAll(study.evaluators());
     study.arms().forEach(arm -> all.add(arm.search()));
-    Map<String, PluginRegistry.Bound<Verifier>> byConfig = new LinkedHashMap<>();
-    all.forEach(bound -> byConfig.putIfAbsent(Canonical.json(bound.config()), bound));
-    return byConfig.values();
+    return all;
+  }
+
+  /** Checks plugins, those of one configuration once. */
+  private static void check(
+      Collection<? extends PluginRegistry.Bound<?>> plugins, LoadContext context) {
+    Set<String> checked = new HashSet<>();
+    for (PluginRegistry.Bound<?> bound : plugins) {
+      if (checked.add(Canonical.json(bound.config()))) {
+        bound.check().accept(context);
+      }
+    }
   }
 
   private record Loaded<T>(T plugin, List<String> code) {}

@@ -9,6 +9,8 @@ import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.TreeMap;
+import java.util.function.BiConsumer;
+import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -167,19 +169,12 @@ public final class PluginRegistry {
 
   private static <C extends Record> Bound<GenerativeModel> model(
       ModelProvider<C> provider, PluginSpec spec) {
-    C config = spec.bind(provider.configType());
-    return new Bound<>(
-        spec.id(),
-        resolved(spec.id(), config),
-        PluginCode.fingerprint(provider.getClass()),
-        context ->
-            located(
-                spec,
-                () -> {
-                  provider.check(config, context);
-                  return null;
-                }),
-        context -> located(spec, () -> provider.load(config, context)));
+    return bound(
+        provider.getClass(),
+        spec,
+        spec.bind(provider.configType()),
+        provider::check,
+        provider::load);
   }
 
   /**
@@ -193,19 +188,32 @@ public final class PluginRegistry {
 
   private static <C extends Record> Bound<Verifier> verifier(
       VerifierProvider<C> provider, PluginSpec spec) {
-    C config = spec.bind(provider.configType());
+    return bound(
+        provider.getClass(),
+        spec,
+        spec.bind(provider.configType()),
+        provider::check,
+        provider::load);
+  }
+
+  private static <C extends Record, T> Bound<T> bound(
+      Class<?> provider,
+      PluginSpec spec,
+      C config,
+      BiConsumer<C, LoadContext> check,
+      BiFunction<C, LoadContext, T> load) {
     return new Bound<>(
         spec.id(),
         resolved(spec.id(), config),
-        PluginCode.fingerprint(provider.getClass()),
+        PluginCode.fingerprint(provider),
         context ->
             located(
                 spec,
                 () -> {
-                  provider.check(config, context);
+                  check.accept(config, context);
                   return null;
                 }),
-        context -> located(spec, () -> provider.load(config, context)));
+        context -> located(spec, () -> load.apply(config, context)));
   }
 
   private static <T extends @Nullable Object> T located(PluginSpec spec, Supplier<T> body) {

@@ -31,26 +31,26 @@ public final class ClipProvider implements VerifierProvider<ClipConfig> {
 
   @Override
   public void check(ClipConfig config, LoadContext context) {
-    try (Opened opened = Opened.of(config, context)) {
-      opened.tokenizer().close();
+    try (OpenedCheckpoint<ClipArchitecture> opened = open(config, context)) {
+      tokenizer(opened).close();
     }
   }
 
   @Override
   public Verifier load(ClipConfig config, LoadContext context) {
-    try (Opened opened = Opened.of(config, context)) {
+    try (OpenedCheckpoint<ClipArchitecture> opened = open(config, context)) {
       Device device = TorchEngine.device(context.device());
-      TextTokenizer tokenizer = opened.tokenizer();
+      TextTokenizer tokenizer = tokenizer(opened);
       try {
         return new ClipVerifier(
-            ClipNetwork.load(opened.architecture, opened.source, device),
-            opened.architecture,
+            ClipNetwork.load(opened.architecture(), opened.source(), device),
+            opened.architecture(),
             new PixelVerifier.Parts(
-                opened.transform,
+                opened.transform(),
                 tokenizer,
                 device,
-                opened.source.sha256(),
-                opened.json.path("licence").asText("not stated (OpenAI's CLIP: MIT)")));
+                opened.source().sha256(),
+                opened.json().path("licence").asText("not stated (OpenAI's CLIP: MIT)")));
       } catch (RuntimeException e) {
         tokenizer.close();
         throw e;
@@ -58,39 +58,20 @@ public final class ClipProvider implements VerifierProvider<ClipConfig> {
     }
   }
 
-  /** A checkpoint whose files, keys and shapes fit together; no tensor has been read. */
-  private record Opened(
-      Path directory,
-      JsonNode json,
-      WeightSource source,
-      ClipArchitecture architecture,
-      ImageTransform transform)
-      implements AutoCloseable {
+  private static OpenedCheckpoint<ClipArchitecture> open(ClipConfig config, LoadContext context) {
+    Path directory = WeightsLocation.resolve("clip", config.weights(), context);
+    JsonNode json = ModelJson.require(directory.resolve("config.json"), "configuration of CLIP");
+    return OpenedCheckpoint.of(
+        directory,
+        json,
+        WeightSource.open(directory),
+        source -> ClipArchitecture.of(json, source),
+        architecture -> transform(directory, architecture.imageSize()),
+        ClipArchitecture::spec);
+  }
 
-    static Opened of(ClipConfig config, LoadContext context) {
-      Path directory = WeightsLocation.resolve("clip", config.weights(), context);
-      JsonNode json = ModelJson.require(directory.resolve("config.json"), "configuration of CLIP");
-      WeightSource source = WeightSource.open(directory);
-      try {
-        ClipArchitecture architecture = ClipArchitecture.of(json, source);
-        ImageTransform transform = ClipProvider.transform(directory, architecture.imageSize());
-        architecture.spec(source).check(source);
-        return new Opened(directory, json, source, architecture, transform);
-      } catch (RuntimeException e) {
-        source.close();
-        throw e;
-      }
-    }
-
-    TextTokenizer tokenizer() {
-      return TextTokenizer.open(
-          directory.resolve("tokenizer.json"), architecture.text().maxPositionEmbeddings());
-    }
-
-    @Override
-    public void close() {
-      source.close();
-    }
+  private static TextTokenizer tokenizer(OpenedCheckpoint<ClipArchitecture> opened) {
+    return opened.tokenizer(opened.architecture().text().maxPositionEmbeddings());
   }
 
   /** How images are prepared: as {@code preprocessor_config.json} says, if it is there. */

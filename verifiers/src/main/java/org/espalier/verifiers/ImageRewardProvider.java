@@ -32,28 +32,28 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
 
   @Override
   public void check(ImageRewardConfig config, LoadContext context) {
-    try (Opened opened = Opened.of(config, context)) {
-      opened.tokenizer().close();
+    try (OpenedCheckpoint<ImageRewardArchitecture> opened = open(config, context)) {
+      tokenizer(opened).close();
     }
   }
 
   @Override
   public Verifier load(ImageRewardConfig config, LoadContext context) {
-    try (Opened opened = Opened.of(config, context)) {
+    try (OpenedCheckpoint<ImageRewardArchitecture> opened = open(config, context)) {
       Device device = TorchEngine.device(context.device());
-      TextTokenizer tokenizer = opened.tokenizer();
+      TextTokenizer tokenizer = tokenizer(opened);
       try {
         return new ImageRewardVerifier(
-            ImageRewardNetwork.load(opened.architecture, opened.source, device),
-            opened.architecture,
+            ImageRewardNetwork.load(opened.architecture(), opened.source(), device),
+            opened.architecture(),
             tokenizer.maxLength(),
             new PixelVerifier.Parts(
-                opened.transform,
+                opened.transform(),
                 tokenizer,
                 device,
-                opened.source.sha256(),
+                opened.source().sha256(),
                 opened
-                    .json
+                    .json()
                     .path("licence")
                     .asText("not stated (THUDM's ImageReward: Apache-2.0)")));
       } catch (RuntimeException e) {
@@ -63,64 +63,49 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
     }
   }
 
-  /** A checkpoint whose files, keys and shapes fit together; no tensor has been read. */
-  private record Opened(
-      Path directory,
-      JsonNode json,
-      WeightSource source,
-      ImageRewardArchitecture architecture,
-      ImageTransform transform)
-      implements AutoCloseable {
-
-    static Opened of(ImageRewardConfig config, LoadContext context) {
-      Path directory = WeightsLocation.resolve("image-reward", config.weights(), context);
-      JsonNode json = ModelJson.optional(directory.resolve("config.json"));
-      JsonNode bert =
-          json.has("bert")
-              ? ModelJson.section(json.get("bert"))
-              : ModelJson.require(
-                  directory.resolve("med_config.json"), "configuration of ImageReward's text side");
-      WeightSource source =
-          WeightSource.open(
-              directory,
-              "model.safetensors",
-              "model.safetensors.index.json",
-              "ImageReward.pt",
-              "pytorch_model.bin");
-      try {
-        ImageRewardArchitecture architecture =
+  private static OpenedCheckpoint<ImageRewardArchitecture> open(
+      ImageRewardConfig config, LoadContext context) {
+    Path directory = WeightsLocation.resolve("image-reward", config.weights(), context);
+    JsonNode json = ModelJson.optional(directory.resolve("config.json"));
+    JsonNode bert =
+        json.has("bert")
+            ? ModelJson.section(json.get("bert"))
+            : ModelJson.require(
+                directory.resolve("med_config.json"), "configuration of ImageReward's text side");
+    return OpenedCheckpoint.of(
+        directory,
+        json,
+        WeightSource.open(
+            directory,
+            "model.safetensors",
+            "model.safetensors.index.json",
+            "ImageReward.pt",
+            "pytorch_model.bin"),
+        source ->
             ImageRewardArchitecture.of(
                 ModelJson.section(json.path("vit")),
                 bert,
                 json.path("mean").asDouble(ImageRewardArchitecture.PUBLISHED_MEAN),
                 json.path("std").asDouble(ImageRewardArchitecture.PUBLISHED_STD),
-                source);
-        ImageTransform transform =
-            ImageTransform.read(
-                directory.resolve("preprocessor_config.json"),
-                ImageTransform.of(
-                    json.path("preprocessor"),
-                    directory.resolve("config.json"),
-                    ImageTransform.clip(
-                        architecture.imageSize(), ImageTransform.CropRounding.HALF_EVEN)));
-        ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
-        architecture.spec(source).check(source);
-        return new Opened(directory, json, source, architecture, transform);
-      } catch (RuntimeException e) {
-        source.close();
-        throw e;
-      }
-    }
+                source),
+        architecture -> transform(directory, json, architecture.imageSize()),
+        ImageRewardArchitecture::spec);
+  }
 
-    TextTokenizer tokenizer() {
-      int limit = ModelJson.positive(json, "max_length", PUBLISHED_TEXT_LIMIT);
-      return TextTokenizer.open(
-          directory.resolve("tokenizer.json"), Math.min(limit, architecture.positions()));
-    }
+  private static ImageTransform transform(Path directory, JsonNode json, int imageSize) {
+    ImageTransform transform =
+        ImageTransform.read(
+            directory.resolve("preprocessor_config.json"),
+            ImageTransform.of(
+                json.path("preprocessor"),
+                directory.resolve("config.json"),
+                ImageTransform.clip(imageSize, ImageTransform.CropRounding.HALF_EVEN)));
+    ClipProvider.requireSquare(transform, imageSize, directory);
+    return transform;
+  }
 
-    @Override
-    public void close() {
-      source.close();
-    }
+  private static TextTokenizer tokenizer(OpenedCheckpoint<ImageRewardArchitecture> opened) {
+    int limit = ModelJson.positive(opened.json(), "max_length", PUBLISHED_TEXT_LIMIT);
+    return opened.tokenizer(Math.min(limit, opened.architecture().positions()));
   }
 }

@@ -32,28 +32,31 @@ public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevi
 
   @Override
   public void check(LlavaOnevisionConfig config, LoadContext context) {
-    try (Opened opened = Opened.of(config, context);
-        TextTokenizer tokenizer = opened.tokenizer()) {
-      opened.prompts(config, tokenizer);
+    try (OpenedCheckpoint<LlavaArchitecture> opened = open(config, context);
+        TextTokenizer tokenizer = tokenizer(opened)) {
+      prompts(config, tokenizer, opened.architecture());
     }
   }
 
   @Override
   public Verifier load(LlavaOnevisionConfig config, LoadContext context) {
-    try (Opened opened = Opened.of(config, context)) {
+    try (OpenedCheckpoint<LlavaArchitecture> opened = open(config, context)) {
       Device device = TorchEngine.device(context.device());
-      TextTokenizer tokenizer = opened.tokenizer();
+      TextTokenizer tokenizer = tokenizer(opened);
       try {
-        LlavaPrompts prompts = opened.prompts(config, tokenizer);
+        LlavaPrompts prompts = prompts(config, tokenizer, opened.architecture());
         return new LlavaOnevisionVerifier(
-            LlavaNetwork.load(opened.architecture, opened.source, device),
-            opened.architecture,
-            opened.transform,
+            LlavaNetwork.load(opened.architecture(), opened.source(), device),
+            opened.architecture(),
+            opened.transform(),
             prompts,
             tokenizer,
             device,
-            opened.source.sha256(),
-            opened.json.path("licence").asText("not stated (llava-hf's checkpoints: Apache-2.0)"));
+            opened.source().sha256(),
+            opened
+                .json()
+                .path("licence")
+                .asText("not stated (llava-hf's checkpoints: Apache-2.0)"));
       } catch (RuntimeException e) {
         tokenizer.close();
         throw e;
@@ -61,60 +64,48 @@ public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevi
     }
   }
 
-  /** A checkpoint whose files, keys and shapes fit together; no tensor has been read. */
-  private record Opened(
-      Path directory,
-      JsonNode json,
-      WeightSource source,
-      LlavaArchitecture architecture,
-      ImageTransform transform)
-      implements AutoCloseable {
+  private static OpenedCheckpoint<LlavaArchitecture> open(
+      LlavaOnevisionConfig config, LoadContext context) {
+    Path directory = WeightsLocation.resolve("llava-onevision", config.weights(), context);
+    JsonNode json =
+        ModelJson.require(directory.resolve("config.json"), "configuration of LLaVA-OneVision");
+    return OpenedCheckpoint.of(
+        directory,
+        json,
+        WeightSource.open(directory).renamed(LlavaArchitecture::canonical),
+        source -> LlavaArchitecture.of(json, source),
+        architecture -> transform(directory, architecture.imageSize()),
+        LlavaArchitecture::spec);
+  }
 
-    static Opened of(LlavaOnevisionConfig config, LoadContext context) {
-      Path directory = WeightsLocation.resolve("llava-onevision", config.weights(), context);
-      JsonNode json =
-          ModelJson.require(directory.resolve("config.json"), "configuration of LLaVA-OneVision");
-      WeightSource source = WeightSource.open(directory).renamed(LlavaArchitecture::canonical);
-      try {
-        LlavaArchitecture architecture = LlavaArchitecture.of(json, source);
-        ImageTransform transform =
-            ImageTransform.read(
-                directory.resolve("preprocessor_config.json"),
-                new ImageTransform(
-                    new ImageTransform.Resize.Exact(
-                        architecture.imageSize(), architecture.imageSize()),
-                    Resampling.BICUBIC,
-                    List.of(),
-                    ImageTransform.CropRounding.DOWN,
-                    1 / 255.0,
-                    List.of(0.5, 0.5, 0.5),
-                    List.of(0.5, 0.5, 0.5)));
-        ClipProvider.requireSquare(transform, architecture.imageSize(), directory);
-        architecture.spec(source).check(source);
-        return new Opened(directory, json, source, architecture, transform);
-      } catch (RuntimeException e) {
-        source.close();
-        throw e;
-      }
-    }
+  private static ImageTransform transform(Path directory, int imageSize) {
+    ImageTransform transform =
+        ImageTransform.read(
+            directory.resolve("preprocessor_config.json"),
+            new ImageTransform(
+                new ImageTransform.Resize.Exact(imageSize, imageSize),
+                Resampling.BICUBIC,
+                List.of(),
+                ImageTransform.CropRounding.DOWN,
+                1 / 255.0,
+                List.of(0.5, 0.5, 0.5),
+                List.of(0.5, 0.5, 0.5)));
+    ClipProvider.requireSquare(transform, imageSize, directory);
+    return transform;
+  }
 
-    TextTokenizer tokenizer() {
-      return TextTokenizer.open(directory.resolve("tokenizer.json"), architecture.positions());
-    }
+  private static TextTokenizer tokenizer(OpenedCheckpoint<LlavaArchitecture> opened) {
+    return opened.tokenizer(opened.architecture().positions());
+  }
 
-    LlavaPrompts prompts(LlavaOnevisionConfig config, TextTokenizer tokenizer) {
-      LlavaPrompts prompts = new LlavaPrompts(config, tokenizer, architecture.imageToken());
-      if (prompts.read("a cat").truncated()) {
-        throw EspalierException.config(
-            "The question does not fit into the model's " + architecture.positions() + " tokens.",
-            "Maybe use a shorter question.");
-      }
-      return prompts;
+  private static LlavaPrompts prompts(
+      LlavaOnevisionConfig config, TextTokenizer tokenizer, LlavaArchitecture architecture) {
+    LlavaPrompts prompts = new LlavaPrompts(config, tokenizer, architecture.imageToken());
+    if (prompts.read("a cat").truncated()) {
+      throw EspalierException.config(
+          "The question does not fit into the model's " + architecture.positions() + " tokens.",
+          "Maybe use a shorter question.");
     }
-
-    @Override
-    public void close() {
-      source.close();
-    }
+    return prompts;
   }
 }

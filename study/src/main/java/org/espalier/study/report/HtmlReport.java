@@ -148,7 +148,8 @@ public final class HtmlReport {
   private static Map<String, Object> content(RunData data) {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("study", data.run().path("study").asText());
-    map.put("run", data.run());
+    // Reports are handed on: where the study's file lay is of no use to others.
+    map.put("run", data.run().<ObjectNode>deepCopy().remove(List.of("base", "file")));
     map.put("environment", data.environment());
     map.put("plan", data.plan());
     map.put("resolved", data.resolved());
