@@ -1,6 +1,5 @@
 package org.espalier.study;
 
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -40,6 +39,9 @@ import org.jspecify.annotations.Nullable;
 public final class LoadedStudy implements AutoCloseable {
   /** Part of every cell key: raised when the meaning of a record changes. */
   public static final int SCHEMA = 1;
+
+  /** What differs between the keys of one arm, model and level. */
+  private static final List<String> VARIED = List.of("prompt", "seed");
 
   private final Study study;
   private final Map<String, GenerativeModel> models = new LinkedHashMap<>();
@@ -126,6 +128,8 @@ public final class LoadedStudy implements AutoCloseable {
     String memory = study.spec().engineOrDefault().memory();
     if (memory != null) {
       TorchEngine.limitMemory(memory);
+      closeables.add(
+          () -> TorchEngine.limitMemory(System.getProperty(TorchEngine.MEMORY_PROPERTY)));
     }
     LoadContext plain =
         context(study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
@@ -456,11 +460,15 @@ public final class LoadedStudy implements AutoCloseable {
     List<Searcher> searchers = new ArrayList<>();
     for (Study.Arm arm : study.arms()) {
       for (String model : arm.models()) {
-        searchers.add(new Searcher(arm, model, key(arm, model)));
+        SortedMap<String, String> key = key(arm, model);
+        for (Amount level : arm.levels()) {
+          Budget budget = budget(level);
+          key.put("budget", Canonical.json(budget));
+          searchers.add(
+              new Searcher(arm, model, level, budget, new Canonical.Template(key, VARIED)));
+        }
       }
     }
-    Map<String, Budget> budgets = new HashMap<>();
-    Map<String, String> budgetJson = new HashMap<>();
     List<Prompt> prompts = PromptFiles.interleaved(study.prompts());
     List<String> promptJson = prompts.stream().map(LoadedStudy::json).toList();
     List<Cell> cells = new ArrayList<>();
@@ -468,20 +476,15 @@ public final class LoadedStudy implements AutoCloseable {
       long seed = study.spec().firstSeed() + i;
       for (int p = 0; p < prompts.size(); p++) {
         for (Searcher searcher : searchers) {
-          SortedMap<String, String> key = searcher.key();
-          key.put("prompt", promptJson.get(p));
-          key.put("seed", String.valueOf(seed));
-          for (Amount level : searcher.arm().levels()) {
-            Budget budget = budgets.computeIfAbsent(level.label(), label -> budget(level));
-            key.put(
-                "budget",
-                budgetJson.computeIfAbsent(level.label(), label -> Canonical.json(budget)));
-            String sha256 =
-                Canonical.sha256(Canonical.object(key).getBytes(StandardCharsets.UTF_8));
-            cells.add(
-                new Cell(
-                    sha256, searcher.arm(), searcher.model(), prompts.get(p), seed, level, budget));
-          }
+          cells.add(
+              new Cell(
+                  searcher.keys().sha256(promptJson.get(p), String.valueOf(seed)),
+                  searcher.arm(),
+                  searcher.model(),
+                  prompts.get(p),
+                  seed,
+                  searcher.level(),
+                  searcher.budget()));
         }
       }
     }
@@ -491,9 +494,12 @@ public final class LoadedStudy implements AutoCloseable {
   /**
    * @param arm of the study
    * @param model that the arm searches
-   * @param key members of a cell's key as canonical JSON
+   * @param level the budget as it was written
+   * @param budget what a search may spend
+   * @param keys of the cells, which differ in {@link #VARIED} only
    */
-  private record Searcher(Study.Arm arm, String model, SortedMap<String, String> key) {}
+  private record Searcher(
+      Study.Arm arm, String model, Amount level, Budget budget, Canonical.Template keys) {}
 
   private static String json(Prompt prompt) {
     return Canonical.json(

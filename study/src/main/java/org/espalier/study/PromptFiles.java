@@ -198,7 +198,8 @@ public final class PromptFiles {
   }
 
   private static String id(int index) {
-    return String.format(Locale.ROOT, "%05d", index);
+    String number = String.valueOf(index);
+    return "0".repeat(Math.max(0, 5 - number.length())) + number;
   }
 
   private static List<Prompt> geneval(String name, String text) {

@@ -1,7 +1,9 @@
 package org.espalier.study;
 
-import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
+import com.fasterxml.jackson.core.JsonParseException;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamWriteFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -185,17 +187,58 @@ public final class RecordLog implements AutoCloseable {
    * @param schema version of the record's form
    * @param cell key of the cell
    * @param status {@code done} or {@code failed}
-   * @param images the answer, and the incumbent where it differs
+   * @param answer file of the answer, relative to the run directory
    * @param tree file of the tree log, relative to the run directory
    */
-  @JsonIgnoreProperties(ignoreUnknown = true)
   public record Ending(
-      int schema,
-      String cell,
-      String status,
-      CellRecord.@Nullable Images images,
-      @Nullable String tree)
-      implements Entry {}
+      int schema, String cell, String status, @Nullable String answer, @Nullable String tree)
+      implements Entry {
+    /** Members that are read of a line; what stands after the last of them is not looked at. */
+    private static final int MEMBERS = 5;
+
+    static Ending parse(byte[] json, int length) throws IOException {
+      int schema = 0;
+      String cell = "";
+      String status = "";
+      String answer = null;
+      String tree = null;
+      try (JsonParser parser = JSON.createParser(json, 0, length)) {
+        parser.nextToken();
+        for (int seen = 0; seen < MEMBERS && parser.nextToken() == JsonToken.FIELD_NAME; seen++) {
+          String name = parser.currentName();
+          parser.nextToken();
+          switch (name) {
+            case "schema" -> schema = parser.getIntValue();
+            case "cell" -> cell = parser.getText();
+            case "status" -> status = parser.getText();
+            case "images" -> answer = answer(parser);
+            case "tree" -> tree = parser.getValueAsString();
+            default -> {
+              parser.skipChildren();
+              seen--;
+            }
+          }
+        }
+        if (cell.isEmpty() || status.isEmpty()) {
+          throw new JsonParseException(parser, "it does not say which cell ended how");
+        }
+      }
+      return new Ending(schema, cell, status, answer, tree);
+    }
+
+    private static @Nullable String answer(JsonParser images) throws IOException {
+      String answer = null;
+      while (images.currentToken() != JsonToken.VALUE_NULL
+          && images.nextToken() == JsonToken.FIELD_NAME) {
+        boolean wanted = images.currentName().equals("answer");
+        images.nextToken();
+        if (wanted) {
+          answer = images.getValueAsString();
+        }
+      }
+      return answer;
+    }
+  }
 
   /**
    * What a log holds.
@@ -215,7 +258,8 @@ public final class RecordLog implements AutoCloseable {
    * @param file the log; an absent file is empty
    */
   public static Content<CellRecord> read(Path file) {
-    return read(file, CellRecord.class);
+    ObjectReader reader = JSON.readerFor(CellRecord.class);
+    return read(file, (json, length) -> reader.readValue(json, 0, length));
   }
 
   /**
@@ -225,11 +269,14 @@ public final class RecordLog implements AutoCloseable {
    * @param file the log; an absent file is empty
    */
   public static Content<Ending> readEndings(Path file) {
-    return read(file, Ending.class);
+    return read(file, Ending::parse);
   }
 
-  private static <E extends Entry> Content<E> read(Path file, Class<E> type) {
-    ObjectReader reader = JSON.readerFor(type);
+  private interface Form<E extends Entry> {
+    E read(byte[] json, int length) throws IOException;
+  }
+
+  private static <E extends Entry> Content<E> read(Path file, Form<E> form) {
     Map<String, E> records = new LinkedHashMap<>();
     List<Integer> damaged = new ArrayList<>();
     if (!Files.exists(file)) {
@@ -241,7 +288,7 @@ public final class RecordLog implements AutoCloseable {
       List<Integer> pending = new ArrayList<>();
       for (List<Line> batch = lines.next(); !batch.isEmpty(); batch = lines.next()) {
         List<@Nullable E> parsed =
-            batch.parallelStream().<@Nullable E>map(line -> parse(file, line, reader)).toList();
+            batch.parallelStream().<@Nullable E>map(line -> parse(file, line, form)).toList();
         for (int i = 0; i < parsed.size(); i++) {
           E record = parsed.get(i);
           if (record == null) {
@@ -336,7 +383,7 @@ public final class RecordLog implements AutoCloseable {
     }
   }
 
-  private static <E extends Entry> @Nullable E parse(Path file, Line at, ObjectReader reader) {
+  private static <E extends Entry> @Nullable E parse(Path file, Line at, Form<E> form) {
     byte[] line = at.bytes();
     int body = line.length - CHECKSUM.length() - CHECKSUM_END;
     if (body < 0) {
@@ -348,7 +395,7 @@ public final class RecordLog implements AutoCloseable {
     }
     try {
       line[body] = '}';
-      E record = reader.readValue(line, 0, body + 1);
+      E record = form.read(line, body + 1);
       if (record.schema() > LoadedStudy.SCHEMA) {
         throw EspalierException.config(
             "%s:%d:1: The record has schema %d; this version reads up to %d."

@@ -13,6 +13,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.espalier.api.EspalierException;
 import org.espalier.engine.SearchEngine;
 import org.espalier.study.config.Canonical;
@@ -84,7 +85,7 @@ public final class Studies {
       RunDirectory directory = RunDirectory.create(root, loaded, now.toString());
       AutoCloseable lock = directory.lock();
       try (watcher) {
-        return execute(loaded, directory, RecordLog.readEndings(directory.records()), watcher);
+        return execute(loaded, directory, Found.read(directory), watcher);
       } finally {
         release(lock, watcher);
       }
@@ -111,8 +112,7 @@ public final class Studies {
     AutoCloseable lock = directory.lock();
     try (watcher) {
       // Ten thousand records take as long to read as the study takes to load.
-      CompletableFuture<RecordLog.Content<RecordLog.Ending>> reading =
-          CompletableFuture.supplyAsync(() -> RecordLog.readEndings(directory.records()));
+      CompletableFuture<Found> reading = CompletableFuture.supplyAsync(() -> Found.read(directory));
       Study study = Study.bind(directory.source().with(overrides), registry);
       requireSame(directory, study);
       try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
@@ -146,17 +146,12 @@ public final class Studies {
     return hash.substring(0, Math.min(8, hash.length()));
   }
 
-  private Ended execute(
-      LoadedStudy loaded,
-      RunDirectory directory,
-      RecordLog.Content<RecordLog.Ending> content,
-      Watcher watcher) {
-    report(content, watcher::note);
-    RecordLog.repair(directory.records(), content);
+  private Ended execute(LoadedStudy loaded, RunDirectory directory, Found found, Watcher watcher) {
+    report(found.content(), watcher::note);
+    RecordLog.repair(directory.records(), found.content());
     List<Cell> cells = loaded.cells();
-    requireKnown(directory, content.records(), cells);
-    List<Cell> open =
-        cells.stream().filter(cell -> !finished(directory, content.records(), cell)).toList();
+    requireKnown(directory, found.content().records(), cells);
+    List<Cell> open = cells.stream().filter(cell -> !found.done().contains(cell.key())).toList();
     watcher.started(directory, cells.size(), cells.size() - open.size());
     StudySpec.Engine settings = loaded.study().spec().engineOrDefault();
     StudyRunner.Result result =
@@ -205,14 +200,27 @@ public final class Studies {
     }
   }
 
-  private static boolean finished(
-      RunDirectory directory, Map<String, RecordLog.Ending> records, Cell cell) {
-    RecordLog.Ending record = records.get(cell.key());
-    return record != null
-        && CellRecord.DONE.equals(record.status())
-        && record.images() != null
-        && Files.isRegularFile(directory.root().resolve(record.images().answer()))
-        && record.tree() != null
-        && Files.isRegularFile(directory.root().resolve(record.tree()));
+  /**
+   * What a run has so far.
+   *
+   * @param content of its record file
+   * @param done keys of the cells that need not be run again: their answer and tree are there too
+   */
+  private record Found(RecordLog.Content<RecordLog.Ending> content, Set<String> done) {
+    static Found read(RunDirectory directory) {
+      RecordLog.Content<RecordLog.Ending> content = RecordLog.readEndings(directory.records());
+      return new Found(
+          content,
+          content.records().values().parallelStream()
+              .filter(ending -> CellRecord.DONE.equals(ending.status()))
+              .filter(ending -> isThere(directory, ending.answer()))
+              .filter(ending -> isThere(directory, ending.tree()))
+              .map(RecordLog.Ending::cell)
+              .collect(Collectors.toSet()));
+    }
+
+    private static boolean isThere(RunDirectory directory, @Nullable String file) {
+      return file != null && Files.isRegularFile(directory.root().resolve(file));
+    }
   }
 }

@@ -55,7 +55,7 @@ class CellsTest {
   }
 
   @Test
-  void anObjectOfCanonicalMembersIsCanonical() {
+  void aKeyMadeOfATemplateIsTheHashOfTheWholeObject() {
     Map<String, Object> all =
         Map.of(
             "seed",
@@ -66,10 +66,21 @@ class CellsTest {
             Map.of("text", "é\n", "id", "0"),
             "x",
             List.of());
-    SortedMap<String, String> members = new TreeMap<>();
-    all.forEach((name, value) -> members.put(name, Canonical.json(value)));
-    assertThat(Canonical.object(members)).isEqualTo(Canonical.json(all));
-    assertThat(Canonical.object(new TreeMap<>())).isEqualTo("{}");
+    for (List<String> varied :
+        List.of(List.of("prompt", "seed"), List.of("arm"), List.of("arm", "x"), List.of("x"))) {
+      SortedMap<String, String> shared = new TreeMap<>();
+      all.forEach((name, value) -> shared.put(name, Canonical.json(value)));
+      varied.forEach(shared::remove);
+      Canonical.Template template = new Canonical.Template(shared, varied);
+      template.sha256(varied.toArray(String[]::new));
+      assertThat(
+              template.sha256(
+                  varied.stream()
+                      .map(name -> Canonical.json(all.get(name)))
+                      .toArray(String[]::new)))
+          .as("%s", varied)
+          .isEqualTo(Canonical.sha256(all));
+    }
   }
 
   private List<String> keys(String search, String version) throws IOException {

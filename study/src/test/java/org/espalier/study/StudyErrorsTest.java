@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.espalier.torch.TorchEngine;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -100,6 +101,19 @@ class StudyErrorsTest {
     ended = espalier("validate", file, "--limit", 2, "--set", "arms[2].strategy.width=3");
     assertThat(ended.code()).as(ended.err()).isZero();
     assertThat(ended.out()).contains("6 cells (2 prompts");
+  }
+
+  @Test
+  void aQuietRunSaysNothingAndItsLimitOfMemoryEndsWithIt() throws IOException {
+    Path file = directory.resolve("study.yaml");
+    Files.writeString(file, TOY_STUDY);
+    long before = TorchEngine.memoryBudget();
+    CommandLineKit.Ended ended =
+        espalier(
+            "run", file, "--set", "engine.memory=40MiB", "--out", directory.resolve("out"), "-q");
+    assertThat(ended.code()).isZero();
+    assertThat(ended.err()).isEmpty();
+    assertThat(TorchEngine.memoryBudget()).isEqualTo(before);
   }
 
   @Test

@@ -10,7 +10,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -299,6 +301,36 @@ class StudyRunTest {
     CellRecord record = content.records().values().iterator().next();
     assertThat(record.schema()).isEqualTo(1);
     assertThat(RecordLog.line(record)).isEqualTo(Files.readString(log));
+    assertThat(RecordLog.readEndings(log))
+        .isEqualTo(
+            new RecordLog.Content<>(
+                Map.of(record.cell(), ending(record)), content.goodBytes(), 0, List.of()));
+  }
+
+  private static RecordLog.Ending ending(CellRecord record) {
+    CellRecord.Images images = record.images();
+    return new RecordLog.Ending(
+        record.schema(),
+        record.cell(),
+        record.status(),
+        images == null ? null : images.answer(),
+        record.tree());
+  }
+
+  @Test
+  void theEndingsOfARunAreThoseOfItsRecords() throws IOException {
+    study(TOY_STUDY);
+    Path log = run("out").resolve("records.jsonl");
+    CellRecord done = RecordLog.read(log).records().values().iterator().next();
+    ObjectNode failed = (ObjectNode) RecordLog.tree(done);
+    failed.put("status", CellRecord.FAILED).remove(List.of("images", "tree"));
+    try (RecordLog appending = RecordLog.append(log)) {
+      appending.write(RecordLog.JSON.treeToValue(failed, CellRecord.class));
+    }
+    Map<String, RecordLog.Ending> endings = new LinkedHashMap<>();
+    RecordLog.read(log).records().forEach((cell, record) -> endings.put(cell, ending(record)));
+    assertThat(endings.values()).extracting(RecordLog.Ending::status).contains("done", "failed");
+    assertThat(RecordLog.readEndings(log).records()).isEqualTo(endings);
   }
 
   @Test

@@ -11,6 +11,7 @@ import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import org.espalier.api.EspalierException;
 import org.espalier.study.Environment;
 import org.espalier.study.StudyModule;
@@ -32,24 +33,25 @@ import picocli.CommandLine.IVersionProvider;
       "1:a defect of Espalier or of a plugin",
       "2:wrong use, configuration or environment",
       "3:some cells failed, or two runs differ"
-    },
-    subcommands = {
-      RunCommand.class,
-      ResumeCommand.class,
-      ReportCommand.class,
-      ValidateCommand.class,
-      PlanCommand.class,
-      ReproduceCommand.class,
-      CompareCommand.class,
-      ExportCommand.class,
-      SchemaCommand.class,
-      GenerateCommand.class,
-      ScoreCommand.class,
-      PluginsCommand.class,
-      VerifiersCommand.class,
-      BenchCommand.class
     })
 public final class Main {
+  private static final List<Class<?>> COMMANDS =
+      List.of(
+          RunCommand.class,
+          ResumeCommand.class,
+          ReportCommand.class,
+          ValidateCommand.class,
+          PlanCommand.class,
+          ReproduceCommand.class,
+          CompareCommand.class,
+          ExportCommand.class,
+          SchemaCommand.class,
+          GenerateCommand.class,
+          ScoreCommand.class,
+          PluginsCommand.class,
+          VerifiersCommand.class,
+          BenchCommand.class);
+
   /** Everything went well. */
   static final int DONE = 0;
 
@@ -110,6 +112,7 @@ public final class Main {
               }
             });
     CommandLine line = new CommandLine(new Main(), new GuiceFactory(injector));
+    commands(args).forEach(line::addSubcommand);
     line.setOut(terminal.out());
     line.setErr(terminal.err());
     line.setCaseInsensitiveEnumValuesAllowed(true);
@@ -135,6 +138,17 @@ public final class Main {
     } catch (RuntimeException e) {
       return explain(e, terminal);
     }
+  }
+
+  /** The command that is named, or else all: the options of each take Java time to read. */
+  private static List<Class<?>> commands(String... args) {
+    List<Class<?>> named =
+        COMMANDS.stream().filter(type -> args.length > 0 && name(type).equals(args[0])).toList();
+    return named.isEmpty() ? COMMANDS : named;
+  }
+
+  private static String name(Class<?> type) {
+    return type.getAnnotation(Command.class).name();
   }
 
   private static String sentence(@Nullable String text) {

@@ -38,6 +38,9 @@ final class RunCommand implements Callable<Integer> {
     return Results.print(
         terminal,
         output,
-        studies.run(study.source(terminal), out, new ProgressWatcher(terminal, output.quiet)));
+        studies.run(
+            study.source(output.quiet ? null : terminal),
+            out,
+            new ProgressWatcher(terminal, output.quiet)));
   }
 }

@@ -38,7 +38,12 @@ final class StudyOptions {
       description = "Overrides a value of the study, for example --set arms[0].strategy.n=8.")
   List<String> set = new ArrayList<>();
 
-  StudySource source(Terminal terminal) {
+  /**
+   * The study.
+   *
+   * @param terminal told of every override, or null
+   */
+  StudySource source(@Nullable Terminal terminal) {
     List<String> overrides = new ArrayList<>();
     add(overrides, "prompts.limit", limit);
     add(overrides, "seed", seed);
@@ -46,7 +51,9 @@ final class StudyOptions {
     add(overrides, "engine.jobs", jobs);
     add(overrides, "engine.batch", batch);
     overrides.addAll(set);
-    overrides.forEach(override -> terminal.err().println("override: " + override));
+    if (terminal != null) {
+      overrides.forEach(override -> terminal.err().println("override: " + override));
+    }
     return StudySource.read(file, overrides);
   }
 

@@ -107,19 +107,60 @@ public final class Canonical {
   }
 
   /**
-   * Canonical JSON of an object whose members are canonical JSON already: for many objects that
-   * share most of their members.
-   *
-   * @param members canonical JSON by name, a name of letters
+   * Objects that differ in few members: the canonical JSON of the others is written once and, as
+   * far as it stands before all that differs, hashed once.
    */
-  public static String object(SortedMap<String, String> members) {
-    StringBuilder json = new StringBuilder("{");
-    members.forEach(
-        (name, value) -> {
-          json.append(json.length() > 1 ? "," : "").append('"').append(name).append("\":");
-          json.append(value);
-        });
-    return json.append('}').toString();
+  public static final class Template {
+    private final byte[] start;
+    private final MessageDigest started = newSha256();
+    private final List<String> between = new ArrayList<>();
+
+    /**
+     * @param shared canonical JSON by name
+     * @param varied names of the members that differ, sorted; names are of letters
+     */
+    public Template(SortedMap<String, String> shared, List<String> varied) {
+      SortedMap<String, String> all = new TreeMap<>(shared);
+      varied.forEach(name -> all.put(name, ""));
+      StringBuilder json = new StringBuilder("{");
+      all.forEach(
+          (name, value) -> {
+            json.append(name.equals(all.firstKey()) ? "\"" : ",\"").append(name).append("\":");
+            json.append(value);
+            if (varied.contains(name)) {
+              between.add(json.toString());
+              json.setLength(0);
+            }
+          });
+      between.add(json.append('}').toString());
+      start = between.remove(0).getBytes(StandardCharsets.UTF_8);
+      started.update(start);
+    }
+
+    /**
+     * SHA-256 of one object's canonical JSON, in hex.
+     *
+     * @param values canonical JSON of the members that differ, in their order
+     */
+    public String sha256(String... values) {
+      StringBuilder rest = new StringBuilder();
+      for (int i = 0; i < values.length; i++) {
+        rest.append(values[i]).append(between.get(i));
+      }
+      byte[] bytes = rest.toString().getBytes(StandardCharsets.UTF_8);
+      return HexFormat.of().formatHex(copy().digest(bytes));
+    }
+
+    private MessageDigest copy() {
+      try {
+        return (MessageDigest) started.clone();
+      } catch (CloneNotSupportedException e) {
+        // Not every provider of digests can copy one.
+        MessageDigest again = newSha256();
+        again.update(start);
+        return again;
+      }
+    }
   }
 
   /**
@@ -137,8 +178,12 @@ public final class Canonical {
    * @param bytes any bytes
    */
   public static String sha256(byte[] bytes) {
+    return HexFormat.of().formatHex(newSha256().digest(bytes));
+  }
+
+  private static MessageDigest newSha256() {
     try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+      return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
       throw new AssertionError("every Java platform has SHA-256", e);
     }
