@@ -9,11 +9,11 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
-import org.espalier.study.cli.Main;
 
 /**
- * A measurement, not a test: runs 10,000 cells on the toys, then starts commands on that run, each
- * in a process of its own as a user does, and prints wall and processor seconds.
+ * A measurement, not a test: runs 10,000 cells on the toys, then gives commands on that run, each
+ * by {@code ./espalier} as a user does, and prints wall and processor seconds. Started in the root
+ * of the built project.
  */
 public final class RecordScale {
   private static final String STUDY =
@@ -31,6 +31,9 @@ public final class RecordScale {
         - {name: narrow, strategy: {id: beam, width: 1, candidates: auto}}
         - {strategy: {id: beam, width: 2, candidates: auto}}
       """;
+
+  private static final String TOYS =
+      "study/target/test-classes:search-testkit/target/search-testkit-0.1.0.jar";
 
   private RecordScale() {}
 
@@ -51,24 +54,15 @@ public final class RecordScale {
     }
     System.out.printf(
         Locale.ROOT, "records: %.1f MB%n", Files.size(run.resolve("records.jsonl")) * 1e-6);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 10; i++) {
       measure("resume", run.toString());
     }
     measure("report", run.toString());
   }
 
   private static void measure(String... command) throws IOException, InterruptedException {
-    ProcessBuilder builder =
-        new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            // As ./espalier starts Java.
-            "-Xmx2g",
-            "-Xss4m",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
-            "-cp",
-            System.getProperty("java.class.path"),
-            Main.class.getName());
+    ProcessBuilder builder = new ProcessBuilder(Path.of("espalier").toAbsolutePath().toString());
+    builder.environment().put("ESPALIER_PLUGINS", TOYS);
     builder.command().addAll(List.of(command));
     long start = System.nanoTime();
     Process process = builder.redirectErrorStream(true).start();
