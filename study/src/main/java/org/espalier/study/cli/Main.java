@@ -35,7 +35,8 @@ import picocli.CommandLine.IVersionProvider;
       "3:some cells failed, or two runs differ"
     })
 public final class Main {
-  private static final List<Class<?>> COMMANDS =
+  /** What the first argument may name. */
+  public static final List<Class<?>> COMMANDS =
       List.of(
           RunCommand.class,
           ResumeCommand.class,
