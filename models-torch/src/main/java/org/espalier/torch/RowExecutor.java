@@ -94,28 +94,52 @@ public final class RowExecutor {
   }
 
   /**
-   * Hands rows to one call, and where memory does not suffice to two calls of half of them, down to
-   * single rows.
+   * Hands rows to as few calls as memory allows, in order: by {@link TorchEngine#memoryBudget} and
+   * the bytes of a row, and where the device refuses nevertheless, by halves down to single rows.
    *
+   * @param device where the calls compute
    * @param rows independent rows
+   * @param rowBytes native memory that each row takes during a call, positive
    * @param call from rows to as many results, which need no closing
-   * @throws EspalierException RESOURCE where one row does not fit
+   * @throws EspalierException RESOURCE where one row does not fit into the device
    */
   public static <T, R> List<R> together(
-      List<? extends T> rows, Function<List<? extends T>, List<R>> call) {
-    try {
-      return call.apply(rows);
-    } catch (EspalierException e) {
-      if (e.code() != EspalierException.Code.RESOURCE || rows.size() < 2) {
-        throw e;
+      Device device,
+      List<? extends T> rows,
+      long rowBytes,
+      Function<List<? extends T>, List<R>> call) {
+    List<R> results = new ArrayList<>(rows.size());
+    int most = rows.size();
+    while (results.size() < rows.size()) {
+      List<? extends T> rest = rows.subList(results.size(), rows.size());
+      TorchEngine.keepWithinBudget(device);
+      long budget = TorchEngine.memoryBudget();
+      int fitting = fitting(rest.size(), rowBytes, budget, TorchTensor.liveBytes());
+      int count = Math.min(most, fitting);
+      try {
+        results.addAll(call.apply(rest.subList(0, count)));
+      } catch (EspalierException e) {
+        if (e.code() != EspalierException.Code.RESOURCE || count == 1) {
+          throw e;
+        }
+        // What is in the way may also be the allocator's own leftovers of other shapes.
+        TorchEngine.releaseUnused();
+        most = (count + 1) / 2;
       }
     }
-    // What is in the way may also be the allocator's own leftovers of other shapes.
-    TorchEngine.releaseUnused();
-    int half = (rows.size() + 1) / 2;
-    List<R> results = new ArrayList<>(together(rows.subList(0, half), call));
-    results.addAll(together(rows.subList(half, rows.size()), call));
     return results;
+  }
+
+  /**
+   * How many of some rows a call gets: as many as fit beside all open tensors, at least one.
+   *
+   * @param rows how many there are, positive
+   * @param rowBytes that each takes, positive
+   * @param budget that all tensors may take, or 0 for no limit
+   * @param live that open tensors take
+   */
+  static int fitting(int rows, long rowBytes, long budget, long live) {
+    return budget == 0 ? rows : (int) Math.max(1, Math.min(rows, (budget - live) / rowBytes));
   }
 
   /** Waits through interrupts: native work cannot be stopped and its results must be closed. */

@@ -62,7 +62,9 @@ class RowExecutorTest {
     List<Integer> sizes = new ArrayList<>();
     List<Integer> results =
         RowExecutor.<Integer, Integer>together(
+            Device.cpu(),
             List.of(1, 2, 3, 4, 5, 6, 7),
+            1,
             rows -> {
               sizes.add(rows.size());
               if (rows.size() > 2) {
@@ -71,7 +73,7 @@ class RowExecutorTest {
               return rows.stream().map(row -> row * 10).toList();
             });
     assertThat(results).containsExactly(10, 20, 30, 40, 50, 60, 70);
-    assertThat(sizes).containsExactly(7, 4, 2, 2, 3, 2, 1);
+    assertThat(sizes).containsExactly(7, 4, 2, 2, 2, 1);
   }
 
   @Test
@@ -81,12 +83,57 @@ class RowExecutorTest {
       assertThatThrownBy(
               () ->
                   RowExecutor.together(
+                      Device.cpu(),
                       List.of(1, 2),
+                      1,
                       rows -> {
                         throw new EspalierException(code, "Full.", null);
                       }))
           .isInstanceOfSatisfying(
               EspalierException.class, e -> assertThat(e.code()).isEqualTo(code));
     }
+  }
+
+  @Test
+  void callsGetAsManyRowsAsTheBudgetLeavesRoomFor() {
+    try {
+      for (int size : new int[] {1, 2, 3, 7, 20}) {
+        for (int room = -3; room <= 21; room++) {
+          long rowBytes = 1 << 20;
+          // Half a row more than fits: a row must fit as a whole.
+          TorchEngine.limitMemory(
+              String.valueOf(
+                  Math.max(1, TorchTensor.liveBytes() + room * rowBytes + rowBytes / 2)));
+          List<Integer> sizes = new ArrayList<>();
+          List<Integer> results =
+              RowExecutor.<Integer, Integer>together(
+                  Device.cpu(),
+                  ROWS.subList(0, size),
+                  rowBytes,
+                  rows -> {
+                    sizes.add(rows.size());
+                    return List.copyOf(rows);
+                  });
+          assertThat(results).isEqualTo(ROWS.subList(0, size));
+          int most = Math.max(1, room);
+          assertThat(sizes).allMatch(count -> count >= 1 && count <= most);
+          assertThat(sizes).hasSize((size + most - 1) / most);
+        }
+      }
+    } finally {
+      TorchEngine.limitMemory(null);
+    }
+  }
+
+  @Test
+  void whatFitsIsArithmetic() {
+    long gib = 1L << 30;
+    assertThat(RowExecutor.fitting(9, gib, 0, 50 * gib)).as("without a budget").isEqualTo(9);
+    assertThat(RowExecutor.fitting(9, gib, 30 * gib, 24 * gib)).isEqualTo(6);
+    assertThat(RowExecutor.fitting(9, gib, 30 * gib, 24 * gib + 1)).isEqualTo(5);
+    assertThat(RowExecutor.fitting(9, gib, 60 * gib, 24 * gib)).isEqualTo(9);
+    assertThat(RowExecutor.fitting(9, gib, 24 * gib, 24 * gib)).isEqualTo(1);
+    assertThat(RowExecutor.fitting(9, gib, 1, 24 * gib)).isEqualTo(1);
+    assertThat(RowExecutor.fitting(9, 1, Long.MAX_VALUE, 0)).isEqualTo(9);
   }
 }

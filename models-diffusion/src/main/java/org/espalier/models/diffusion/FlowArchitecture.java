@@ -2,6 +2,7 @@ package org.espalier.models.diffusion;
 
 import java.util.List;
 import org.espalier.api.EspalierException;
+import org.espalier.torch.DType;
 import org.espalier.torch.Flops;
 import org.espalier.torch.TensorInfo;
 import org.espalier.torch.WeightSource;
@@ -198,5 +199,27 @@ record FlowArchitecture(
         + singleBlocks * singleBlock
         + Flops.linear(1, width, 2L * width)
         + Flops.linear(imageTokens, width, latentChannels);
+  }
+
+  /**
+   * Bytes that one row takes during an evaluation, at its peak: in a single block, while queries
+   * and keys are turned. Counted are, for each token, the residual stream, queries and keys, the
+   * joined input of the second linear layer (attention and feed-forward part) and the output of the
+   * first (queries, keys, values and feed-forward part) in the program's type; queries and keys in
+   * float32 before and after they are turned; and in float32 the text, the latent and the velocity.
+   * A double block needs less: it has no joined layers. Not counted are vectors of a whole row
+   * (times, modulations), which are less than one token's share, and the workspace of kernels.
+   *
+   * @param imageTokens latent patches
+   * @param textTokens length of the T5 sequence, padding included
+   * @param dtype in which the program computes
+   */
+  long bytes(int imageTokens, int textTokens, DType dtype) {
+    long joined = (long) width + mlpWidth;
+    long typed = width + 2L * width + joined + (2L * width + joined);
+    long turned = 2 * 2L * width;
+    long tokens = (long) imageTokens + textTokens;
+    long ends = (long) textTokens * textWidth + 2L * imageTokens * latentChannels;
+    return tokens * (dtype.bytes() * typed + DType.F32.bytes() * turned) + DType.F32.bytes() * ends;
   }
 }

@@ -126,6 +126,15 @@ final class FluxTransformer implements AutoCloseable {
     return (long) rows * columns + textTokens;
   }
 
+  /**
+   * Bytes that one row of a batch takes during a call.
+   *
+   * @param guidance which may make a pair of it
+   */
+  long rowBytes(Guidance guidance) {
+    return guidance.rows() * architecture.bytes(rows * columns, textTokens, program.dtype());
+  }
+
   /** Rows that have gone through the network. */
   long countedRows() {
     return countedRows.get();
@@ -136,7 +145,7 @@ final class FluxTransformer implements AutoCloseable {
   }
 
   /**
-   * Evaluates rows: one native call a row on the CPU, one for as many as fit on a GPU.
+   * Evaluates rows: one native call a row on the CPU, one for as many as fit into memory on a GPU.
    *
    * @param batch what to evaluate, possibly at different times and for different prompts
    * @param guidance the same for all
@@ -147,7 +156,11 @@ final class FluxTransformer implements AutoCloseable {
       return List.of();
     }
     if (program.device().isGpu()) {
-      return RowExecutor.together(batch, rows -> evaluate(List.copyOf(rows), guidance));
+      return RowExecutor.together(
+          program.device(),
+          batch,
+          rowBytes(guidance),
+          rows -> evaluate(List.copyOf(rows), guidance));
     }
     return RowExecutor.map(program.device(), batch, row -> evaluate(List.of(row), guidance).get(0));
   }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.espalier.torch.DType;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
@@ -96,6 +97,27 @@ class FluxTransformerTest {
                 .get(0));
       }
       assertThat(answers.get(0)).isNotEqualTo(answers.get(1));
+    }
+  }
+
+  @Test
+  void theMemoryOfARowGrowsWithItsTokensItsTypeAndThePairOfGuidance() {
+    FlowArchitecture flux = FlowArchitecture.PUBLISHED;
+    long megapixel = flux.bytes(64 * 64, 512, DType.BF16);
+    // Below: what the widest single block alone holds in bfloat16, its two joined layers.
+    assertThat(megapixel).isBetween(4608L * 2 * (4 * 3072 + 2 * 12288), 1L << 30);
+    assertThat(flux.bytes(2 * 64 * 64, 1024, DType.BF16)).isEqualTo(2 * megapixel);
+    assertThat(flux.bytes(64 * 64, 512, DType.F32))
+        .isGreaterThan(megapixel)
+        .isLessThan(2 * megapixel);
+    assertThat(flux.bytes(16 * 16, 512, DType.BF16)).isLessThan(megapixel / 5);
+    Random random = new Random(3);
+    try (FluxTransformer transformer = load();
+        FluxTransformer.Text negative = text(random)) {
+      long row = transformer.rowBytes(new FluxTransformer.Guidance(3.5, null, 1));
+      assertThat(row).isPositive();
+      assertThat(transformer.rowBytes(new FluxTransformer.Guidance(3.5, negative, 4)))
+          .isEqualTo(2 * row);
     }
   }
 }
