@@ -35,8 +35,8 @@ final class ProgramText {
   /**
    * Assembles a program.
    *
-   * @param className of the one class, which must be last in the last text
-   * @param texts libraries of free functions, then the program
+   * @param className of the one class, which must be last
+   * @param texts libraries of free functions, then the class, which may have several texts
    * @param attributes what the class can read as {@code self.NAME}: Integer, Long, Double, Boolean,
    *     String, or a non-empty list of one of them
    * @param weightNames in the order of their numbers
@@ -141,7 +141,10 @@ final class ProgramText {
     pickle(out, "training");
     pickle(out, false);
     pickle(out, "w");
-    out.writeBytes("}");
+    // An empty dictionary; without its type operators in C++ would not take it.
+    out.writeBytes("ctorch.jit._pickle\nrestore_type_tag\n(}");
+    pickle(out, "Dict[str, Tensor]");
+    out.writeBytes("tR");
     for (Map.Entry<String, Object> attribute : attributes.entrySet()) {
       pickle(out, attribute.getKey());
       pickle(out, attribute.getValue());

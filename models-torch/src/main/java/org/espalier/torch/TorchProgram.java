@@ -362,7 +362,7 @@ public final class TorchProgram implements AutoCloseable {
     }
 
     /**
-     * Adds a text. The last one ends with the class.
+     * Adds a text. The last ones are the class.
      *
      * @param anchor a class beside which the resource lies
      * @param resource its file name, such as {@code t5.py}
@@ -372,9 +372,9 @@ public final class TorchProgram implements AutoCloseable {
     }
 
     /**
-     * Adds a text. The last one ends with the class.
+     * Adds a text. The last ones are the class.
      *
-     * @param program free functions, or the class
+     * @param program free functions, or the class or a part of it
      */
     public Builder text(String program) {
       texts.add(program);

@@ -5,9 +5,12 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.LongStream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
+import org.espalier.torch.FusedKernels;
+import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightSpec;
 
 /**
  * The visual tokenizer of Infinity: a convolutional autoencoder whose code is quantised to bits,
@@ -17,7 +20,7 @@ import org.espalier.torch.WeightSource;
 public final class BsqTokenizer implements AutoCloseable {
   /**
    * Larger codes are decoded in channels-last order on a GPU, with fewer bytes and more kernels;
-   * smaller ones wait for the launching of kernels.
+   * smaller ones wait for the launching of kernels. With fused kernels all are.
    */
   private static final int CHANNELS_LAST_FROM = 1024;
 
@@ -71,16 +74,23 @@ public final class BsqTokenizer implements AutoCloseable {
       int channelsLastFrom) {
     WeightSource source = BsqArchitecture.normalize(weights);
     architecture = BsqArchitecture.of(source, withEncoder);
+    WeightSpec spec = architecture.weights();
+    boolean fused = FusedKernels.usable(device, TorchEngine.dtype(device, spec.parameters()));
     program =
         TorchProgram.builder("BsqVae")
+            .text(fused ? FusedKernels.mark() : "")
+            .text(BsqTokenizer.class, fused ? "bsq_last_fused.py" : "bsq_last.py")
             .text(BsqTokenizer.class, "bsq_vae.py")
             .attribute("levels", architecture.decoder().size())
             .attribute("decoder_blocks", architecture.decoderBlocks())
             .attribute("encoder_blocks", architecture.encoderBlocks())
             .attribute("bounded_code", boundedCode)
-            .attribute("channels_last_from", channelsLastFrom)
+            .attribute("channels_last_from", fused ? 0 : channelsLastFrom)
             .device(device)
-            .load(source, architecture.weights());
+            .load(source, spec);
+    if (fused) {
+      program.run("prepare_last");
+    }
   }
 
   /** Channels of its code. */
@@ -119,12 +129,25 @@ public final class BsqTokenizer implements AutoCloseable {
    * @param code (1, bits, h, w)
    */
   RgbImage decode(TorchTensor code) {
-    int height = code.size(2) * stride();
-    int width = code.size(3) * stride();
-    try (TorchTensor pixels = program.call("decode_pixels", code)) {
-      count(code);
-      return new RgbImage(width, height, pixels.toBytes());
+    try (TorchTensor pixels = decodePixels(code)) {
+      return image(pixels);
     }
+  }
+
+  /**
+   * Decodes a code to 8-bit pixels (H, W, 3).
+   *
+   * @param code (1, bits, h, w)
+   */
+  TorchTensor decodePixels(TorchTensor code) {
+    TorchTensor pixels = program.call("decode_pixels", code);
+    count(code);
+    return pixels;
+  }
+
+  /** The image of pixels (H, W, 3). */
+  static RgbImage image(TorchTensor pixels) {
+    return new RgbImage(pixels.size(1), pixels.size(0), pixels.toBytes());
   }
 
   /**

@@ -3,6 +3,7 @@ package org.espalier.models.var;
 import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -183,10 +184,21 @@ public final class InfinityModel implements GenerativeModel {
         states -> {
           List<Integer> due = new ArrayList<>();
           states.forEach(state -> due.addAll(branches.get(state)));
-          List<Siblings> drawn =
-              RowExecutor.map(device(), due, i -> new Siblings(draw(batch.get(i))));
-          for (int i = 0; i < due.size(); i++) {
-            children.put(due.get(i), drawn.get(i));
+          if (network.drawsOnDevice()) {
+            Map<Integer, List<Integer>> scales = new TreeMap<>();
+            due.forEach(
+                i ->
+                    scales
+                        .computeIfAbsent(batch.get(i).state().step(), scale -> new ArrayList<>())
+                        .add(i));
+            scales.forEach(
+                (scale, of) ->
+                    put(children, of, drawOnDevice(of.stream().map(batch::get).toList(), scale)));
+          } else {
+            put(
+                children,
+                due,
+                RowExecutor.map(device(), due, i -> new Siblings(draw(batch.get(i)))));
           }
         };
     try {
@@ -211,6 +223,12 @@ public final class InfinityModel implements GenerativeModel {
     }
   }
 
+  private static void put(Map<Integer, Siblings> into, List<Integer> keys, List<Siblings> values) {
+    for (int i = 0; i < keys.size(); i++) {
+      into.put(keys.get(i), values.get(i));
+    }
+  }
+
   /** The children of one branch, closed together where another branch fails. */
   private record Siblings(List<ModelState> states) implements AutoCloseable {
     @Override
@@ -221,13 +239,7 @@ public final class InfinityModel implements GenerativeModel {
 
   private List<ModelState> draw(Branch branch) {
     InfinityState parent = own(branch.state());
-    InfinityNetwork.Evaluation evaluation = parent.evaluation();
-    if (evaluation == null) {
-      throw new IllegalStateException("the state was closed while it was expanded");
-    }
-    if (network.drawsOnDevice()) {
-      return drawOnDevice(parent, evaluation, branch.draws());
-    }
+    InfinityNetwork.Evaluation evaluation = evaluation(parent);
     List<ModelState> children = new ArrayList<>(branch.draws().size());
     try {
       for (Noise noise : branch.draws()) {
@@ -244,39 +256,50 @@ public final class InfinityModel implements GenerativeModel {
     }
   }
 
-  private List<ModelState> drawOnDevice(
-      InfinityState parent, InfinityNetwork.Evaluation evaluation, List<Noise> draws) {
-    int scale = parent.step();
-    boolean complete = scale + 1 == schedule.size();
-    double before = parent.logProb().orElse(0);
-    // The numbers are keyed; the host makes them for all draws at once.
+  private static InfinityNetwork.Evaluation evaluation(InfinityState parent) {
+    InfinityNetwork.Evaluation evaluation = parent.evaluation();
+    if (evaluation == null) {
+      throw new IllegalStateException("the state was closed while it was expanded");
+    }
+    return evaluation;
+  }
+
+  /** Children of several branches of one scale. */
+  private List<Siblings> drawOnDevice(List<Branch> branches, int scale) {
+    record Wanted(InfinityState parent, Noise noise) {}
+    List<Wanted> wanted = new ArrayList<>();
+    for (Branch branch : branches) {
+      branch.draws().forEach(noise -> wanted.add(new Wanted(own(branch.state()), noise)));
+    }
+    if (wanted.isEmpty()) {
+      return branches.stream().map(branch -> new Siblings(List.of())).toList();
+    }
+    // The numbers are keyed: the host makes them, while the device still evaluates.
     List<float[]> numbers =
         RowExecutor.map(
             Device.cpu(),
-            draws,
-            draw -> sampler.uniform(draw, schedule.get(scale).tokens(), scale));
-    List<ModelState> children = new ArrayList<>(draws.size());
-    try {
-      for (int from = 0; from < draws.size(); ) {
-        int to = from + 1; // neighbours with numbers go in one call
-        while (to < draws.size() && numbers.get(from).length == numbers.get(to).length) {
-          to++;
-        }
-        if (numbers.get(from).length == 0) {
-          to = from + 1;
-        }
-        for (InfinityNetwork.Child child :
-            network.draw(
-                evaluation, parent.code(), numbers.subList(from, to), sampler.certain(), scale)) {
-          children.add(new InfinityState(parent, child.code(), before + child.logProb(), complete));
-        }
-        from = to;
-      }
-      return children;
-    } catch (RuntimeException | Error e) {
-      children.forEach(ModelState::close);
-      throw e;
+            wanted,
+            child -> sampler.uniform(child.noise, schedule.get(scale).tokens(), scale));
+    List<InfinityNetwork.Draw> draws = new ArrayList<>();
+    for (int i = 0; i < wanted.size(); i++) {
+      InfinityState parent = wanted.get(i).parent;
+      draws.add(new InfinityNetwork.Draw(evaluation(parent), parent.code(), numbers.get(i)));
     }
+    boolean complete = scale + 1 == schedule.size();
+    Iterator<InfinityNetwork.Child> drawn =
+        network.draw(draws, sampler.certain(), scale).iterator();
+    List<Siblings> siblings = new ArrayList<>();
+    for (Branch branch : branches) {
+      InfinityState parent = own(branch.state());
+      double before = parent.logProb().orElse(0);
+      List<ModelState> children = new ArrayList<>();
+      for (int i = 0; i < branch.draws().size(); i++) {
+        InfinityNetwork.Child child = drawn.next();
+        children.add(new InfinityState(parent, child.code(), before + child.logProb(), complete));
+      }
+      siblings.add(new Siblings(children));
+    }
+    return siblings;
   }
 
   @Override
@@ -286,28 +309,35 @@ public final class InfinityModel implements GenerativeModel {
 
   @Override
   public List<Artifact> decode(List<DecodeRow> batch) {
-    return RowExecutor.map(
-        device(),
-        batch,
-        row -> {
-          if (row.state().step() < 1) {
-            throw new EspalierException(
-                EspalierException.Code.PLUGIN_CONTRACT, "A root has no image to decode.", null);
-          }
-          return Artifact.of(decode(own(row.state())));
-        });
+    // A GPU decodes the next image while the host fetches this one.
+    List<TorchTensor> pixels =
+        RowExecutor.map(
+            device(),
+            batch,
+            row -> {
+              if (row.state().step() < 1) {
+                throw new EspalierException(
+                    EspalierException.Code.PLUGIN_CONTRACT, "A root has no image to decode.", null);
+              }
+              return decode(own(row.state()));
+            });
+    try {
+      return pixels.stream().map(image -> Artifact.of(BsqTokenizer.image(image))).toList();
+    } finally {
+      pixels.forEach(TorchTensor::close);
+    }
   }
 
-  private RgbImage decode(InfinityState state) {
+  private TorchTensor decode(InfinityState state) {
     try {
-      return tokenizer.decode(state.code());
+      return tokenizer.decodePixels(state.code());
     } catch (EspalierException e) {
       if (e.code() != EspalierException.Code.RESOURCE || !device().isGpu()) {
         throw e;
       }
       evaluations.dropAll(); // a decoder needs no keys and values
       TorchEngine.releaseUnused();
-      return tokenizer.decode(state.code());
+      return tokenizer.decodePixels(state.code());
     }
   }
 

@@ -5,8 +5,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
@@ -14,6 +17,7 @@ import java.util.stream.IntStream;
 import org.espalier.compute.Cost;
 import org.espalier.spi.WorkCounters;
 import org.espalier.torch.DType;
+import org.espalier.torch.FusedKernels;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
@@ -248,9 +252,16 @@ final class InfinityNetwork implements AutoCloseable {
     architecture.requireFit(weights.location(), schedule, codeChannels);
     WeightSpec spec = architecture.weights(source);
     dtype = TorchEngine.dtype(device, spec.parameters());
+    boolean fused =
+        FusedKernels.usable(device, dtype)
+            && (architecture.headWidth() == 64 || architecture.headWidth() == 128)
+            && architecture.width() <= 8192;
     program =
         TorchProgram.builder("Infinity")
+            .text(fused ? FusedKernels.mark() : "")
             .text(InfinityNetwork.class, "infinity.py")
+            .text(
+                InfinityNetwork.class, fused ? "infinity_blocks_fused.py" : "infinity_blocks.py")
             .attribute("depth", architecture.depth())
             .attribute("heads", architecture.heads())
             .attribute("head_width", architecture.headWidth())
@@ -494,28 +505,64 @@ final class InfinityNetwork implements AutoCloseable {
   }
 
   /**
-   * Draws children on the device.
+   * One child to draw on the device.
    *
-   * @param evaluation of the parent
-   * @param code the parent's summed code
-   * @param uniform for each child numbers in [0, 1), (tokens, bits); or empty for one by the mode
+   * @param parent its parent's evaluation
+   * @param code its parent's summed code
+   * @param uniform numbers in [0, 1), (tokens, bits); or empty for the mode
+   */
+  record Draw(Evaluation parent, TorchTensor code, float[] uniform) {}
+
+  /**
+   * Draws children on the device, all those of one evaluating call together.
+   *
+   * @param draws of parents that were evaluated at this scale
    * @param certain a bit whose less probable outcome is at most as probable takes the other one
    * @param scale from 0
+   * @return a child for each draw
    */
-  List<Child> draw(
-      Evaluation evaluation, TorchTensor code, List<float[]> uniform, double certain, int scale) {
-    Logits logits = evaluation.deviceLogits;
-    if (logits == null) {
-      throw new IllegalStateException("the logits are on the host");
+  List<Child> draw(List<Draw> draws, double certain, int scale) {
+    record Call(@Nullable Logits logits, boolean mode) {}
+    Map<Call, List<Integer>> calls = new LinkedHashMap<>();
+    for (int i = 0; i < draws.size(); i++) {
+      Draw draw = draws.get(i);
+      calls
+          .computeIfAbsent(
+              new Call(draw.parent.deviceLogits, draw.uniform.length == 0), c -> new ArrayList<>())
+          .add(i);
     }
-    return draw(logits.tensor, evaluation.index, code, uniform, certain, scale);
+    Map<Integer, Child> children = new TreeMap<>();
+    try {
+      calls.forEach(
+          (call, members) -> {
+            Logits logits = call.logits;
+            if (logits == null) {
+              throw new IllegalStateException("the logits are on the host");
+            }
+            List<Child> drawn =
+                draw(
+                    logits.tensor,
+                    members.stream().mapToLong(i -> draws.get(i).parent.index).toArray(),
+                    members.stream().map(i -> draws.get(i).code).toList(),
+                    members.stream().map(i -> draws.get(i).uniform).toList(),
+                    certain,
+                    scale);
+            for (int i = 0; i < drawn.size(); i++) {
+              children.put(members.get(i), drawn.get(i));
+            }
+          });
+    } catch (RuntimeException | Error e) {
+      children.values().forEach(child -> child.code.close());
+      throw e;
+    }
+    return List.copyOf(children.values());
   }
 
-  /** The same from logits (N, tokens, 2 * bits), of which the ones of an index count. */
+  /** The same from logits (N, tokens, 2 * bits), of which each child has its parent's index. */
   List<Child> draw(
       TorchTensor logits,
-      int index,
-      TorchTensor code,
+      long[] parents,
+      List<TorchTensor> codes,
       List<float[]> uniform,
       double certain,
       int scale) {
@@ -529,7 +576,8 @@ final class InfinityNetwork implements AutoCloseable {
     List<TorchTensor> results;
     try (TorchTensor numbers = TorchTensor.of(program.device(), all, children, each)) {
       results =
-          program.run("draw", code, logits, index, numbers, certain, grid.height(), grid.width());
+          program.run(
+              "draw", codes, logits, parents, numbers, certain, grid.height(), grid.width());
     }
     try (TorchTensor logProbs = results.get(0)) {
       double[] values = logProbs.toDoubles();

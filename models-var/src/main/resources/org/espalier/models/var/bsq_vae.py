@@ -18,28 +18,7 @@ def residual(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
   return x + h
 # On a GPU the decoder keeps large images in channels-last order, in which the convolutions compute, and never adds a
 # convolution's bias to an image of its own: it goes along as numbers (1, C), which the next norm takes in.
-#
-# The norm and SiLU of x + bias, from each channel's mean and mean square.
-def norm_swish_last(w: Dict[str, Tensor], p: str, x: Tensor, bias: Tensor) -> Tensor:
-  C = torch.size(x, 1)
-  groups = 24
-  if C % 32 == 0:
-    groups = 32
-  rows = torch.permute(x, [0, 2, 3, 1])
-  count = float(torch.size(x, 2) * torch.size(x, 3))
-  mean = torch.mean(torch.mean(rows, [2], False, dtype=6), [1])
-  length = torch.norm(torch.norm(rows, 2, [2], False, dtype=6), 2, [1])
-  square = length * length / count + bias * (bias + 2. * mean)
-  mean = torch.mean(torch.unflatten(mean + bias, 1, [groups, -1]), [2], True)
-  square = torch.mean(torch.unflatten(square, 1, [groups, -1]), [2], True)
-  inverse = torch.rsqrt(torch.clamp_min(square - mean * mean, 0.) + 1.e-6)
-  weight = torch.to(w[p + ".norm.weight"], 6)
-  scale = torch.flatten(inverse * torch.unflatten(weight, 0, [1, groups, -1]))
-  shift = torch.flatten(torch.unflatten(bias, 1, [groups, -1]) - mean) * scale + torch.to(w[p + ".norm.bias"], 6)
-  # batch norm's kernel as a multiplication and an addition for each channel
-  zero = torch.zeros_like(scale)
-  y, _0, _1, = torch.native_batch_norm(x, scale, shift, zero, zero + 0.99999, False, 0., 1.e-5)
-  return torch.silu_(y)
+# `norm_swish_last` and `upsample_last` are in bsq_last.py, or in bsq_last_fused.py.
 def convolve_last(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
   weight = w[p + ".conv.weight"]
   pad = torch.size(weight, 2) // 2
@@ -55,6 +34,18 @@ def residual_last(w: Dict[str, Tensor], p: str, x: Tensor, bias: Tensor) -> Tupl
     bias = torch.matmul(bias, torch.t(torch.to(torch.flatten(weight, 1), 6))) + bias_of(w, p + ".nin_shortcut")
   return (torch.add_(h, x), bias + bias_of(w, p + ".conv2"))
 class BsqVae(Module):
+  # Where all images are decoded in channels-last order: brings the decoder's convolutions to it, and to float32 what
+  # its norms take.
+  def prepare_last(self) -> int:
+    w = self.w
+    for key in self.names:
+      weight = w[key]
+      if torch.startswith(key, "decoder."):
+        if torch.dim(weight) == 4:
+          torch._set_item(w, key, torch.contiguous(weight, memory_format=2))
+        elif not torch.startswith(key, "decoder.conv_out"):
+          torch._set_item(w, key, torch.to(weight, 6))
+    return torch.len(w)
   def decode_last(self, code: Tensor) -> Tensor:
     w = self.w
     h = convolve_last(w, "decoder.conv_in", torch.contiguous(torch.to(code, w["decoder.conv_in.conv.weight"].dtype), memory_format=2))
@@ -65,11 +56,7 @@ class BsqVae(Module):
       for i in range(self.decoder_blocks):
         h, bias, = residual_last(w, p + "block." + str(i), h, bias)
       if torch.__contains__(w, p + "upsample.conv.conv.weight"):
-        size = torch.size(h)
-        rows = torch.permute(h + torch.to(torch.unsqueeze(torch.unsqueeze(bias, 2), 3), h.dtype), [0, 2, 3, 1])
-        rows = torch.unsqueeze(torch.unsqueeze(rows, 3), 2)
-        rows = torch.reshape(torch.expand(rows, [size[0], size[2], 2, size[3], 2, size[1]]), [size[0], 2 * size[2], 2 * size[3], size[1]])
-        h = convolve_last(w, p + "upsample.conv", torch.permute(rows, [0, 3, 1, 2]))
+        h = convolve_last(w, p + "upsample.conv", upsample_last(h, bias))
         bias = bias_of(w, p + "upsample.conv")
     h = convolve(w, "decoder.conv_out", norm_swish_last(w, "decoder.norm_out", h, bias))
     return torch.clamp(torch.to(h, 6), -1., 1.)

@@ -10,17 +10,17 @@ def project(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
 # (R, L, n * H * D) -> (n, R, H, L, D)
 def unpack_heads(x: Tensor, n: int, heads: int) -> Tensor:
   return torch.permute(torch.view(x, [torch.size(x, 0), torch.size(x, 1), n, heads, -1]), [2, 0, 3, 1, 4])
-# Softmax attention over (B, H, L, D), its scale in the queries, with the logarithms of the softmax's sums (B, H, L).
+# Softmax attention over (B, H, L, D), the queries times a scale, with the logarithms of the softmax's sums (B, H, L).
 # On a GPU libtorch's attention with sums is called by name: cuDNN's, which plans anew for each size, where that
 # pays, else the flash kernel.
-def attend(q: Tensor, k: Tensor, v: Tensor, kernel: str) -> Tuple[Tensor, Tensor]:
+def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, kernel: str) -> Tuple[Tensor, Tensor]:
   if kernel == "cudnn" and torch.size(q, 2) >= 1024:
-    o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_cudnn_attention(q, k, v, None, True, 0., False, False, scale=1.)
+    o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_cudnn_attention(q, k, v, None, True, 0., False, False, scale=scale)
     sums = torch.view(sums, [torch.size(q, 0), torch.size(q, 1), torch.size(q, 2)])
   elif kernel != "plain":
-    o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_flash_attention(q, k, v, 0., False, False, scale=1.)
+    o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_flash_attention(q, k, v, 0., False, False, scale=scale)
   else:
-    scores = torch.matmul(q, torch.transpose(k, 2, 3))
+    scores = torch.matmul(q * scale, torch.transpose(k, 2, 3))
     sums = torch.logsumexp(scores, [-1])
     o = torch.matmul(torch.softmax(scores, -1), v)
   return (o, sums)
@@ -32,11 +32,11 @@ def forked_attention(q: Tensor, shared: List[Tensor], own: Tensor, kernel: str) 
   N = torch.size(own, 2)
   path = torch.unbind(torch.transpose(torch.flatten(own, 1, 2), 2, 3), 0)
   split = torch.flatten(torch.unflatten(q, 1, [N, -1]), 0, 1)
-  o, sums, = attend(torch.transpose(split, 1, 2), path[0], path[1], kernel)
+  o, sums, = attend(torch.transpose(split, 1, 2), path[0], path[1], 1., kernel)
   o = torch.flatten(torch.unflatten(torch.transpose(o, 1, 2), 0, [R, N]), 1, 2)
   if torch.len(shared) > 0:
     prefix = torch.unbind(torch.transpose(torch.flatten(torch.cat(shared, 3), 1, 2), 2, 3), 0)
-    p, before, = attend(torch.transpose(q, 1, 2), prefix[0], prefix[1], kernel)
+    p, before, = attend(torch.transpose(q, 1, 2), prefix[0], prefix[1], 1., kernel)
     after = torch.flatten(torch.permute(torch.unflatten(sums, 0, [R, N]), [0, 1, 3, 2]), 1, 2)
     weight = torch.unsqueeze(torch.sigmoid(after - torch.transpose(before, 1, 2)), -1)
     o = torch.lerp(torch.transpose(p, 1, 2), o, torch.to(weight, o.dtype))
@@ -130,89 +130,13 @@ class Infinity(Module):
         grid = torch.pixel_unshuffle(torch.upsample_bilinear2d(torch.cat(codes, 0), [height * 2, width * 2], False), 2)
       x = project(w, "word_embed", torch.transpose(torch.flatten(grid, 2), 1, 2))
       x = torch.expand(torch.reshape(torch.to(x, 6), [1, N * L, -1]), [R, -1, -1])
-    long = N * L >= 1024 and self.attention != "plain"
     level = torch.select(w["lvl_embed.weight"], 0, scale)
     kept = 1
     if keep:
       kept = self.depth
     like = memory.dtype
     made = torch.empty([kept, 2, R, N, L, self.heads, self.head_width], dtype=like, device=memory.device)
-    mine = torch.unbind(made, 0)
-    modulations = torch.unbind(torch.flatten(modulation, 0, 1), 0)
-    texts = torch.unbind(torch.flatten(memory, 0, 1), 0)
-    before = annotate(List[List[Tensor]], [])
-    for block in shared:
-      _0 = torch.append(before, torch.unbind(block, 0))
-    apart = annotate(List[List[Tensor]], [])
-    for block in own:
-      _1 = torch.append(apart, torch.unbind(block, 0))
-    # Calls of functions are not inlined and small scales wait for the interpreter, so the block is written out.
-    for i in range(self.depth):
-      p = "blocks." + str(i) + "."
-      if i % self.level_every == 0:
-        x = x + level # a tensor of its own, which the blocks change in place
-      m = 6 * i
-      # self-attention over this scale and all earlier ones; each query and key is brought to a length, then
-      # turned: neighbouring pairs are complex numbers, rope (L, 1, 1, D / 2) their factors
-      if long:
-        h = modulate_rows(x, modulations[m + 2], modulations[m + 4], self.eps, like)
-      else:
-        h = torch.layer_norm(x, [C], None, None, self.eps)
-        h = torch.addcmul(modulations[m + 4], h, modulations[m + 2], value=1, out=torch.empty_like(x, dtype=like))
-      qkv = torch.linear(h, w[p + "sa.mat_qkv.weight"], w[p + "sa.mat_qkv.bias"])
-      qkv = torch.view(qkv, [R, N, L, 3, self.heads, self.head_width])
-      qk = torch.slice(qkv, 3, 0, 2)
-      length = torch.clamp_min_(torch.norm(qk, 2, [-1], True, dtype=6), 1.e-12)
-      qk = torch.view_as_complex(torch.unflatten(qk * (w[p + "sa.scale"] / length), -1, [-1, 2])) * rope
-      qk = torch.flatten(torch.view_as_real(qk), -2)
-      q = torch.flatten(torch.to(torch.select(qk, 3, 0), like), 1, 2)
-      now = mine[i % kept]
-      _2 = torch.copy_(torch.select(now, 0, 0), torch.select(qk, 3, 1))
-      _3 = torch.copy_(torch.select(now, 0, 1), torch.select(qkv, 3, 2))
-      parts = annotate(List[Tensor], [])
-      for blocks in before:
-        _4 = torch.append(parts, blocks[i])
-      if N == 1:
-        joined = now
-        if torch.len(parts) > 0:
-          _5 = torch.append(parts, now)
-          joined = torch.cat(parts, 3)
-        kv = torch.unbind(torch.transpose(torch.flatten(joined, 1, 2), 2, 3), 0)
-        o = torch.scaled_dot_product_attention(torch.transpose(q, 1, 2), kv[0], kv[1], None, 0., False, scale=1.)
-        o = torch.flatten(torch.transpose(o, 1, 2), 2)
-      else:
-        path = now
-        if torch.len(apart) > 0:
-          forked = annotate(List[Tensor], [])
-          for blocks in apart:
-            _6 = torch.append(forked, blocks[i])
-          _7 = torch.append(forked, now)
-          path = torch.cat(forked, 3)
-        o = forked_attention(q, parts, path, self.attention)
-      x = torch.addcmul_(x, torch.linear(o, w[p + "sa.proj.weight"], w[p + "sa.proj.bias"]), modulations[m])
-      # cross-attention to the text
-      h = torch.to(torch.layer_norm(x, [C], w[p + "ca_norm.weight"], w[p + "ca_norm.bias"], self.eps), like)
-      q = torch.view(torch.linear(h, w[p + "ca.mat_q.weight"], w[p + "ca.mat_q.bias"]), [R, N * L, self.heads, self.head_width])
-      o = torch.scaled_dot_product_attention(torch.transpose(q, 1, 2), texts[2 * i], texts[2 * i + 1])
-      o = torch.flatten(torch.transpose(o, 1, 2), 2)
-      x = torch.add_(x, torch.linear(o, w[p + "ca.proj.weight"], w[p + "ca.proj.bias"]))
-      # feed-forward
-      if long:
-        h = modulate_rows(x, modulations[m + 3], modulations[m + 5], self.eps, like)
-      else:
-        h = torch.layer_norm(x, [C], None, None, self.eps)
-        h = torch.addcmul(modulations[m + 5], h, modulations[m + 3], value=1, out=torch.empty_like(x, dtype=like))
-      if self.attention == "plain":
-        h = torch.gelu(torch.linear(h, w[p + "ffn.fc1.weight"], w[p + "ffn.fc1.bias"]), approximate="tanh")
-      else: # one kernel on a GPU
-        wide = torch._addmm_activation(w[p + "ffn.fc1.bias"], torch.flatten(h, 0, 1), torch.t(w[p + "ffn.fc1.weight"]), use_gelu=True)
-        h = torch.unflatten(wide, 0, [R, -1])
-      x = torch.addcmul_(x, torch.linear(h, w[p + "ffn.fc2.weight"], w[p + "ffn.fc2.bias"]), modulations[m + 1])
-      if R == 2:
-        for g in guided_layers:
-          if g == i:
-            mixed = torch.slice(x, 0, 0, 1) * guidance + torch.slice(x, 0, 1, 2) * (1. - guidance)
-            x = torch.cat([mixed, mixed], 0)
+    x = self.blocks(x, level, modulation, memory, shared, own, made, rope, N, guidance, guided_layers)
     rows = 1
     if on_logits:
       rows = R
@@ -231,35 +155,39 @@ class Infinity(Module):
   # The one of an index, without a copy.
   def pick(self, block: Tensor, index: int) -> Tensor:
     return torch.slice(block, 3, index, index + 1)
-  # Draws children of a trajectory on the device, as the host does it in BitSampler.
-  #   logits (n, L, 2 * bits) of which the one of an index counts, uniform (k, L * bits) or empty for the mode
+  # Draws children of trajectories on the device, as the host does it in BitSampler.
+  #   codes: each child's parent's summed code (1, d, H, W), indices: its parent in logits (N, L, 2 * bits)
+  #   uniform: numbers (k, L * bits), or empty for the mode
   #   certain: a bit whose less probable outcome is at most as probable as this takes the other one
   # -> the natural logarithm of each child's probability (k), and its summed code
-  def draw(self, code: Tensor, logits: Tensor, index: int, uniform: Tensor, certain: float, height: int, width: int) -> List[Tensor]:
-    pair = torch.unflatten(torch.to(torch.select(logits, 0, index), 7), -1, [-1, 2])
+  def draw(self, codes: List[Tensor], logits: Tensor, indices: List[int], uniform: Tensor, certain: float, height: int, width: int) -> List[Tensor]:
+    parents = annotate(List[Tensor], [])
+    for i in indices:
+      _0 = torch.append(parents, torch.select(logits, 0, i))
+    pair = torch.unflatten(torch.to(torch.stack(parents, 0), 7), -1, [-1, 2])
     difference = torch.select(pair, -1, 1) - torch.select(pair, -1, 0)
-    likelier = torch.gt(difference, 0)
+    bits = torch.gt(difference, 0)
     one = torch.sigmoid(difference)
     settled = torch.le(torch.minimum(one, 1. - one), certain)
-    results = annotate(List[Tensor], [])
-    if torch.numel(uniform) == 0:
-      bits = torch.unsqueeze(likelier, 0)
-    else:
-      drawn = torch.lt(torch.view(uniform, [torch.size(uniform, 0), torch.size(difference, 0), -1]), one)
-      bits = torch.where(settled, likelier, drawn)
+    if torch.numel(uniform) > 0:
+      bits = torch.where(settled, bits, torch.lt(torch.view_as(uniform, one), one))
     terms = torch.log_sigmoid(torch.where(bits, difference, torch.neg(difference)))
-    _0 = torch.append(results, torch.sum(torch.masked_fill(terms, settled, 0.), [1, 2]))
-    for i in range(torch.size(bits, 0)):
-      _1 = torch.append(results, self.accept(code, torch.select(bits, 0, i), height, width))
+    results = [torch.sum(torch.masked_fill(terms, settled, 0.), [1, 2])]
+    summed = self.add(torch.cat(codes, 0), bits, height, width)
+    for i in range(torch.len(codes)):
+      _1 = torch.append(results, torch.clone(torch.slice(summed, 0, i, i + 1)))
     return results
   # Adds the bits (L, bits) uint8 of a scale to the summed code (1, d, H, W).
   def accept(self, code: Tensor, bits: Tensor, height: int, width: int) -> Tensor:
-    size = [torch.size(code, 2), torch.size(code, 3)]
+    return self.add(code, torch.unsqueeze(bits, 0), height, width)
+  # Adds bits (k, L, bits) to summed codes (k, d, H, W).
+  def add(self, codes: Tensor, bits: Tensor, height: int, width: int) -> Tensor:
+    size = [torch.size(codes, 2), torch.size(codes, 3)]
     signs = torch.to(bits, 6) * 2. - 1.
-    grid = torch.unsqueeze(torch.view(torch.transpose(signs, 0, 1), [-1, height, width]), 0)
+    grid = torch.unflatten(torch.transpose(signs, 1, 2), 2, [height, width])
     if self.patchify:
       grid = torch.pixel_shuffle(grid, 2)
     grid = grid * self.code_scale
     if torch.size(grid, 2) != size[0] or torch.size(grid, 3) != size[1]:
       grid = torch.upsample_bilinear2d(grid, size, False)
-    return code + grid
+    return codes + grid

@@ -108,7 +108,15 @@ class InfinityBatchTest {
         BitSampler.Drawn expected = sampler.draw(logits, uniform);
         try (TorchTensor given = TorchTensor.of(Device.cpu(), logits, 1, 4, 16)) {
           InfinityNetwork.Child child =
-              network.draw(given, 0, code, List.of(uniform), sampler.certain(), 1).get(0);
+              network
+                  .draw(
+                      given,
+                      new long[] {0},
+                      List.of(code),
+                      List.of(uniform),
+                      sampler.certain(),
+                      1)
+                  .get(0);
           try (TorchTensor drawn = child.code();
               TorchTensor wanted = network.accept(code, expected.bits(), 1)) {
             assertThat(drawn.toFloats()).isEqualTo(wanted.toFloats());
