@@ -129,23 +129,25 @@ public final class BsqTokenizer implements AutoCloseable {
    * @param code (1, bits, h, w)
    */
   RgbImage decode(TorchTensor code) {
-    try (TorchTensor pixels = decodePixels(code)) {
+    try (TorchTensor pixels = decodePixels(code, true)) {
       return image(pixels);
     }
   }
 
   /**
-   * Decodes a code to 8-bit pixels (H, W, 3).
+   * Decodes a code to 8-bit pixels (H, W, 3) on the host. A GPU decodes the next image while these
+   * are on their way.
    *
    * @param code (1, bits, h, w)
+   * @param wait until these and all earlier pixels are there
    */
-  TorchTensor decodePixels(TorchTensor code) {
-    TorchTensor pixels = program.call("decode_pixels", code);
+  TorchTensor decodePixels(TorchTensor code, boolean wait) {
+    TorchTensor pixels = program.call("decode_pixels", code, wait);
     count(code);
     return pixels;
   }
 
-  /** The image of pixels (H, W, 3). */
+  /** The image of pixels (H, W, 3) that are there. */
   static RgbImage image(TorchTensor pixels) {
     return new RgbImage(pixels.size(1), pixels.size(0), pixels.toBytes());
   }

@@ -309,35 +309,33 @@ public final class InfinityModel implements GenerativeModel {
 
   @Override
   public List<Artifact> decode(List<DecodeRow> batch) {
-    // A GPU decodes the next image while the host fetches this one.
+    for (DecodeRow row : batch) {
+      if (row.state().step() < 1) {
+        throw new EspalierException(
+            EspalierException.Code.PLUGIN_CONTRACT, "A root has no image to decode.", null);
+      }
+    }
+    Object last = batch.isEmpty() ? null : batch.get(batch.size() - 1);
     List<TorchTensor> pixels =
-        RowExecutor.map(
-            device(),
-            batch,
-            row -> {
-              if (row.state().step() < 1) {
-                throw new EspalierException(
-                    EspalierException.Code.PLUGIN_CONTRACT, "A root has no image to decode.", null);
-              }
-              return decode(own(row.state()));
-            });
+        RowExecutor.map(device(), batch, row -> decode(own(row.state()), row == last));
     try {
-      return pixels.stream().map(image -> Artifact.of(BsqTokenizer.image(image))).toList();
+      return RowExecutor.map(
+          Device.cpu(), pixels, image -> Artifact.of(BsqTokenizer.image(image)));
     } finally {
       pixels.forEach(TorchTensor::close);
     }
   }
 
-  private TorchTensor decode(InfinityState state) {
+  private TorchTensor decode(InfinityState state, boolean wait) {
     try {
-      return tokenizer.decodePixels(state.code());
+      return tokenizer.decodePixels(state.code(), wait);
     } catch (EspalierException e) {
       if (e.code() != EspalierException.Code.RESOURCE || !device().isGpu()) {
         throw e;
       }
       evaluations.dropAll(); // a decoder needs no keys and values
       TorchEngine.releaseUnused();
-      return tokenizer.decodePixels(state.code());
+      return tokenizer.decodePixels(state.code(), wait);
     }
   }
 

@@ -81,10 +81,15 @@ class BsqVae(Module):
         h = convolve(w, p + "upsample.conv", torch.upsample_nearest2d(h, size))
     h = convolve(w, "decoder.conv_out", norm_swish(w, "decoder.norm_out", h))
     return torch.clamp(torch.to(h, 6), -1., 1.)
-  # The same as 8-bit pixels (H, W, 3), cut off as the reference does, not rounded.
-  def decode_pixels(self, code: Tensor) -> Tensor:
+  # The same as 8-bit pixels (H, W, 3) on the host, cut off as the reference does, not rounded. From a GPU they have
+  # arrived when a later call that waits has returned.
+  def decode_pixels(self, code: Tensor, wait: bool) -> Tensor:
     x = (self.decode(code) + 1.) / 2. * 255.
-    return torch.contiguous(torch.to(torch.permute(torch.select(x, 0, 0), [1, 2, 0]), 0))
+    pixels = torch.contiguous(torch.to(torch.permute(torch.select(x, 0, 0), [1, 2, 0]), 0))
+    if self.device_name != "cpu":
+      host = torch.empty(torch.size(pixels), dtype=0, layout=0, device=torch.device("cpu"), pin_memory=True)
+      pixels = torch.copy_(host, pixels, not wait)
+    return pixels
   # 8-bit pixels (H, W, 3) -> the code before quantisation (1, d, h, w).
   def encode_pixels(self, pixels: Tensor) -> Tensor:
     w = self.w
