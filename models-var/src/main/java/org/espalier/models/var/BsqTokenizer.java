@@ -5,12 +5,13 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.LongStream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
-import org.espalier.torch.FusedKernels;
+import org.espalier.torch.DType;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The visual tokenizer of Infinity: a convolutional autoencoder whose code is quantised to bits,
@@ -57,7 +58,8 @@ public final class BsqTokenizer implements AutoCloseable {
         device,
         withEncoder,
         boundedCode,
-        device.isGpu() ? CHANNELS_LAST_FROM : Integer.MAX_VALUE);
+        device.isGpu() ? CHANNELS_LAST_FROM : Integer.MAX_VALUE,
+        null);
   }
 
   /**
@@ -65,30 +67,34 @@ public final class BsqTokenizer implements AutoCloseable {
    *
    * @param channelsLastFrom elements of a code from which on images are decoded in channels-last
    *     order
+   * @param requested floating-point type, or null for the one that suits the device and its size
    */
   BsqTokenizer(
       WeightSource weights,
       Device device,
       boolean withEncoder,
       boolean boundedCode,
-      int channelsLastFrom) {
+      int channelsLastFrom,
+      @Nullable DType requested) {
     WeightSource source = BsqArchitecture.normalize(weights);
     architecture = BsqArchitecture.of(source, withEncoder);
     WeightSpec spec = architecture.weights();
-    boolean fused = FusedKernels.usable(device, TorchEngine.dtype(device, spec.parameters()));
+    DType dtype = requested != null ? requested : TorchEngine.dtype(device, spec.parameters());
+    String kernels = FusedKernels.sha256(device, dtype);
     program =
         TorchProgram.builder("BsqVae")
-            .text(fused ? FusedKernels.mark() : "")
-            .text(BsqTokenizer.class, fused ? "bsq_last_fused.py" : "bsq_last.py")
+            .text(FusedKernels.mark(kernels))
+            .text(BsqTokenizer.class, kernels == null ? "bsq_last.py" : "bsq_last_fused.py")
             .text(BsqTokenizer.class, "bsq_vae.py")
             .attribute("levels", architecture.decoder().size())
             .attribute("decoder_blocks", architecture.decoderBlocks())
             .attribute("encoder_blocks", architecture.encoderBlocks())
             .attribute("bounded_code", boundedCode)
-            .attribute("channels_last_from", fused ? 0 : channelsLastFrom)
+            .attribute("channels_last_from", kernels == null ? channelsLastFrom : 0)
             .device(device)
+            .dtype(dtype)
             .load(source, spec);
-    if (fused) {
+    if (kernels != null) {
       program.run("prepare_last");
     }
   }

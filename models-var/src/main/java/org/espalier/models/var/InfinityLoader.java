@@ -236,6 +236,10 @@ final class InfinityLoader {
     facts.put("device", device.toString());
     facts.put("dtype", network.dtype() == DType.BF16 ? "bfloat16" : "float32");
     facts.put("libtorch", TorchEngine.version());
+    String kernels = network.kernels();
+    if (kernels != null) {
+      facts.put("kernels", "fused, " + kernels.substring(0, 12));
+    }
     facts.put("depth", String.valueOf(architecture.depth()));
     facts.put("width", String.valueOf(architecture.width()));
     facts.put("bits", String.valueOf(architecture.bits()));

@@ -24,7 +24,6 @@ import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelState;
 import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
-import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
 import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
@@ -319,8 +318,7 @@ public final class InfinityModel implements GenerativeModel {
     List<TorchTensor> pixels =
         RowExecutor.map(device(), batch, row -> decode(own(row.state()), row == last));
     try {
-      return RowExecutor.map(
-          Device.cpu(), pixels, image -> Artifact.of(BsqTokenizer.image(image)));
+      return RowExecutor.map(Device.cpu(), pixels, image -> Artifact.of(BsqTokenizer.image(image)));
     } finally {
       pixels.forEach(TorchTensor::close);
     }

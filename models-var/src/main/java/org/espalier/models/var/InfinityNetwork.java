@@ -8,6 +8,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,7 +18,6 @@ import java.util.stream.IntStream;
 import org.espalier.compute.Cost;
 import org.espalier.spi.WorkCounters;
 import org.espalier.torch.DType;
-import org.espalier.torch.FusedKernels;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
@@ -36,6 +36,7 @@ final class InfinityNetwork implements AutoCloseable {
   private final TorchProgram program;
   private final List<TorchTensor> ropes = new ArrayList<>();
   private final DType dtype;
+  private final @Nullable String kernels;
   private final Set<Memory> sparse = ConcurrentHashMap.newKeySet();
   private final Work fresh = new Work();
   private final Work repeated = new Work();
@@ -172,13 +173,16 @@ final class InfinityNetwork implements AutoCloseable {
       this.index = index;
     }
 
-    /** (tokens, bits, 2), after guidance and temperature. */
+    /** (tokens, bits, 2), after guidance and temperature; fetched where they are on the device. */
     float[] logits() {
       float[] values = hostLogits;
-      if (values == null) {
-        throw new IllegalStateException("the logits are on the device");
+      if (values != null) {
+        return values;
       }
-      return values;
+      Logits logits = Objects.requireNonNull(deviceLogits);
+      float[] all = logits.tensor.toFloats();
+      int each = all.length / logits.tensor.size(0);
+      return Arrays.copyOfRange(all, index * each, (index + 1) * each);
     }
 
     private Memory memory() {
@@ -245,23 +249,33 @@ final class InfinityNetwork implements AutoCloseable {
       int codeChannels,
       boolean levelEveryChunk,
       Device device) {
+    this(weights, schedule, codeChannels, levelEveryChunk, device, null);
+  }
+
+  /** The same in a floating-point type, or in the one that suits the device and its size. */
+  InfinityNetwork(
+      WeightSource weights,
+      ScaleSchedule schedule,
+      int codeChannels,
+      boolean levelEveryChunk,
+      Device device,
+      @Nullable DType requested) {
     this.schedule = schedule;
     this.codeChannels = codeChannels;
     WeightSource source = InfinityArchitecture.normalize(weights);
     architecture = InfinityArchitecture.of(source);
     architecture.requireFit(weights.location(), schedule, codeChannels);
     WeightSpec spec = architecture.weights(source);
-    dtype = TorchEngine.dtype(device, spec.parameters());
-    boolean fused =
-        FusedKernels.usable(device, dtype)
-            && (architecture.headWidth() == 64 || architecture.headWidth() == 128)
-            && architecture.width() <= 8192;
+    dtype = requested != null ? requested : TorchEngine.dtype(device, spec.parameters());
+    boolean fits = architecture.headWidth() == 64 || architecture.headWidth() == 128;
+    kernels = fits ? FusedKernels.sha256(device, dtype) : null;
     program =
         TorchProgram.builder("Infinity")
-            .text(fused ? FusedKernels.mark() : "")
+            .text(FusedKernels.mark(kernels))
             .text(InfinityNetwork.class, "infinity.py")
             .text(
-                InfinityNetwork.class, fused ? "infinity_blocks_fused.py" : "infinity_blocks.py")
+                InfinityNetwork.class,
+                kernels == null ? "infinity_blocks.py" : "infinity_blocks_fused.py")
             .attribute("depth", architecture.depth())
             .attribute("heads", architecture.heads())
             .attribute("head_width", architecture.headWidth())
@@ -297,6 +311,11 @@ final class InfinityNetwork implements AutoCloseable {
 
   DType dtype() {
     return dtype;
+  }
+
+  /** SHA-256 of the fused kernels that it uses; null where it uses none. */
+  @Nullable String kernels() {
+    return kernels;
   }
 
   InfinityArchitecture architecture() {

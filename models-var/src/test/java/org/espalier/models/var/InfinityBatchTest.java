@@ -110,12 +110,7 @@ class InfinityBatchTest {
           InfinityNetwork.Child child =
               network
                   .draw(
-                      given,
-                      new long[] {0},
-                      List.of(code),
-                      List.of(uniform),
-                      sampler.certain(),
-                      1)
+                      given, new long[] {0}, List.of(code), List.of(uniform), sampler.certain(), 1)
                   .get(0);
           try (TorchTensor drawn = child.code();
               TorchTensor wanted = network.accept(code, expected.bits(), 1)) {

@@ -114,7 +114,7 @@ class InfinityParityTest {
           }
           // The order of a GPU's decoder, which computes its norms and biases by other formulas.
           try (WeightSource again = parity.weights("vae");
-              BsqTokenizer last = new BsqTokenizer(again, Device.cpu(), false, false, 0);
+              BsqTokenizer last = new BsqTokenizer(again, Device.cpu(), false, false, 0, null);
               TorchTensor image = last.decodeFloats(code)) {
             largestPixel =
                 Math.max(
