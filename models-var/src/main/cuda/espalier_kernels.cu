@@ -156,8 +156,8 @@ const __nv_bfloat16* bfloat16s(const Tensor& x) {
   return reinterpret_cast<const __nv_bfloat16*>(x.data_ptr());
 }
 
-// Layer norm over the channels of x (R, T, C), then a multiplication and an addition by scale and shift, each (R, C), or
-// (C) of stride 0. Before that, where there is a delta (R * T, C), it is added to x, in place, plus bias (C), times
+// Layer norm over the channels of x (R, T, C), then a multiplication and an addition by scale and shift, each (R, C),
+// or (C) of stride 0. Before that, where there is a delta (R * T, C), it is added to x, in place, plus bias (C), times
 // gate (R, C) or 1. -> (R * T, C)
 Tensor norm_rows(const Tensor& x, const __nv_bfloat16* delta, const __nv_bfloat16* bias, const float* gate,
                  const float* scale, const float* shift, int modulation_stride, double eps) {
@@ -175,15 +175,20 @@ Tensor norm_rows(const Tensor& x, const __nv_bfloat16* delta, const __nv_bfloat1
   return out;
 }
 
+// Where keys and values (2, R, N, L, H, D) go, if anywhere; H and D without gaps.
 struct Destination {
   __nv_bfloat16* data;
   int64_t part, row, trajectory, token;  // strides
+
+  __device__ __forceinline__ __nv_bfloat16* at(int which, int64_t r, int64_t n, int place) const {
+    return data + which * part + r * row + n * trajectory + place * token;
+  }
 };
 
-// Of queries, keys and values qkv (R, N, L, 3, H, D), plus bias (3, H, D) where there is one, queries and keys are brought
-// to the lengths scale (2, H), then turned: neighbouring channels are complex numbers, rope (L, D / 2) their factors. Queries
-// go to q (R, N, L, H, D), keys and values to one place or two. A block is one token at a time, a group of D / 8 lanes one
-// of its heads.
+// Of queries, keys and values qkv (R, N, L, 3, H, D), plus bias (3, H, D) where there is one, queries and keys are
+// brought to the lengths scale (2, H), then turned: neighbouring channels are complex numbers, rope (L, D / 2) their
+// factors. Queries go to q (R, N, L, H, D), keys and values to one place or two. A block is one token at a time, D / 8
+// lanes one of its heads.
 template <int kLanes>
 __global__ void turn_kernel(
     const __nv_bfloat16* qkv, const __nv_bfloat16* bias, const float* scale, const float2* rope, __nv_bfloat16* q,
@@ -245,9 +250,9 @@ __global__ void turn_kernel(
       const int64_t inner = static_cast<int64_t>(head) * width + channel;
 #pragma unroll
       for (int i = 0; i < 2; i++) {
-        store(into.data + i * into.part + row * into.row + n * into.trajectory + place * into.token + inner, parts[1 + i]);
+        store(into.at(i, row, n, place) + inner, parts[1 + i]);
         if (more.data != nullptr) {
-          store(more.data + i * more.part + row * more.row + n * more.trajectory + place * more.token + inner, parts[1 + i]);
+          store(more.at(i, row, n, place) + inner, parts[1 + i]);
         }
       }
     }
@@ -291,7 +296,7 @@ Parts parts_of(at::TensorList blocks, int64_t rows, int64_t trajectories) {
     const Tensor& b = blocks[i];
     TORCH_CHECK(b.scalar_type() == at::kBFloat16 && b.dim() == 7 && b.size(2) == rows && b.size(3) == trajectories &&
                     b.stride(6) == 1 && b.stride(5) == b.size(6) && b.stride(4) == b.size(5) * b.size(6),
-                "espalier::infinity_blocks needs keys and values (depth, 2, R, N, L, H, D), the last three without gaps");
+                "espalier::infinity_blocks needs keys and values (depth, 2, R, N, L, H, D), no gaps in the last three");
     parts.data[i] = reinterpret_cast<const uint4*>(b.data_ptr());
     parts.begin[i + 1] = parts.begin[i] + b.size(4) * b.stride(4) / kVector;
     for (int d = 0; d < 4; d++) {
@@ -303,7 +308,8 @@ Parts parts_of(at::TensorList blocks, int64_t rows, int64_t trajectories) {
 
 // One layer's keys and values of the parts one after the other, with room for more tokens behind them.
 // -> (2, R, N, all L + room, H, D)
-Tensor join(const Parts& parts, int layer, int64_t room, int64_t heads, int64_t width, const at::TensorOptions& options) {
+Tensor join(const Parts& parts, int layer, int64_t room, int64_t heads, int64_t width,
+            const at::TensorOptions& options) {
   const int64_t token = heads * width / kVector;
   const int64_t length = parts.begin[parts.count] / token + room;
   Tensor out = at::empty({2, parts.rows, parts.trajectories, length, heads, width}, options);
@@ -318,7 +324,7 @@ Tensor join(const Parts& parts, int layer, int64_t room, int64_t heads, int64_t 
 struct Attended {
   const __nv_bfloat16* data;
   const float* sums;
-  int64_t row, trajectory, token, head;              // strides of data
+  int64_t row, trajectory, token, head;                  // strides of data
   int64_t sum_row, sum_trajectory, sum_token, sum_head;  // strides of sums
 };
 
@@ -347,8 +353,8 @@ __global__ void merge_kernel(Attended a, Attended b, __nv_bfloat16* out, int tra
   store(out + i * kVector, x);
 }
 
-// Attention of N trajectories' queries to what they share, (R, H, N * L, D) with sums (R, H, N * L) float32, and to what
-// each has for itself, (R * N, H, L, D) with sums (R * N, H, L). -> attention to both (R * N * L, H * D)
+// Attention of N trajectories' queries to what they share, (R, H, N * L, D) with sums (R, H, N * L) float32, and to
+// what each has for itself, (R * N, H, L, D) with sums (R * N, H, L). -> attention to both (R * N * L, H * D)
 Tensor merge(const Tensor& shared, const Tensor& before, const Tensor& own, const Tensor& after) {
   const int64_t rows = shared.size(0), heads = shared.size(1), width = shared.size(3);
   const int64_t length = own.size(2), n = own.size(0) / rows;
@@ -367,9 +373,10 @@ Tensor merge(const Tensor& shared, const Tensor& before, const Tensor& own, cons
 }
 
 // Softmax attention of q (B, H, L, D) to k and v (B, H, T, D) and, where wanted, the logarithms of the softmax's sums
-// (B, H, L). cuDNN plans anew for each size, so it is taken where that pays.
-std::tuple<Tensor, Tensor> attend(const Tensor& q, const Tensor& k, const Tensor& v, double scale, bool cudnn, bool sums) {
-  if (cudnn && q.size(2) >= 1024) {
+// (B, H, L). cuDNN plans anew for each size and is made for many keys, so it is taken where that pays.
+std::tuple<Tensor, Tensor> attend(const Tensor& q, const Tensor& k, const Tensor& v, double scale, bool cudnn,
+                                  bool sums) {
+  if (cudnn && q.size(2) >= 1024 && k.size(2) >= 256) {
     auto result = at::_scaled_dot_product_cudnn_attention(q, k, v, std::nullopt, sums, 0., false, false, scale);
     Tensor logarithms = std::get<1>(result);
     return {std::get<0>(result), sums ? logarithms.view({q.size(0), q.size(1), q.size(2)}) : logarithms};
@@ -378,9 +385,9 @@ std::tuple<Tensor, Tensor> attend(const Tensor& q, const Tensor& k, const Tensor
   return {std::get<0>(result), std::get<1>(result)};
 }
 
-// All blocks of Infinity over one scale of n trajectories; infinity_blocks.py in the operators of libtorch says what they
-// compute. In C++ because small scales wait for the interpreter otherwise. What a block adds last to x is added by the
-// next block's norm.
+// All blocks of Infinity over one scale of n trajectories; infinity_blocks.py, in the operators of libtorch, says what
+// they compute. In C++ because small scales wait for the interpreter otherwise. What a block adds last to x is added by
+// the next block's norm.
 //   x (R, n * L, C) float32; level (C) float32
 //   w: weights, bfloat16 but for ca_norm and sa.scale, (2, H, 1)
 //   modulation (depth, 6, R, 1, C) float32, memory (depth, 2, R, H, T, D) bfloat16
@@ -396,9 +403,10 @@ Tensor infinity_blocks(const Tensor& given, const Tensor& level, c10::Dict<std::
   const int64_t depth = modulation.size(0), rows = modulation.size(2), channels = modulation.size(4);
   const int64_t heads = memory.size(3), text = memory.size(4), width = memory.size(5);
   const int64_t tokens = given.size(1), length = tokens / n;
-  TORCH_CHECK(given.scalar_type() == at::kFloat && modulation.scalar_type() == at::kFloat && modulation.is_contiguous() &&
-                  memory.scalar_type() == at::kBFloat16 && memory.is_contiguous() && made.is_contiguous() &&
-                  made.scalar_type() == at::kBFloat16 && rope.scalar_type() == at::kComplexFloat && rope.is_contiguous(),
+  TORCH_CHECK(given.scalar_type() == at::kFloat && modulation.scalar_type() == at::kFloat &&
+                  memory.scalar_type() == at::kBFloat16 && made.scalar_type() == at::kBFloat16 &&
+                  rope.scalar_type() == at::kComplexFloat && modulation.is_contiguous() && memory.is_contiguous() &&
+                  made.is_contiguous() && rope.is_contiguous(),
               "espalier::infinity_blocks needs contiguous tensors, bfloat16 for text, keys and values, else float32");
   TORCH_CHECK((width == 64 || width == 128) && heads * width == channels && channels <= 1024 * kVector && tokens > 0,
               "espalier::infinity_blocks has no kernels for ", heads, " heads of ", width);
@@ -597,7 +605,7 @@ __global__ void silu_kernel(const __nv_bfloat16* x, const float* factors, __nv_b
 void check_image(const Tensor& x) {
   TORCH_CHECK(x.is_cuda() && x.scalar_type() == at::kBFloat16 && x.dim() == 4 && x.size(0) == 1 &&
                   x.is_contiguous(at::MemoryFormat::ChannelsLast) && x.size(1) % kVector == 0 && x.size(1) <= 1024,
-              "espalier's kernels need images (1, C, H, W) in bfloat16 and channels-last order on a GPU, C at most 1024");
+              "espalier's kernels need bfloat16 images (1, C, H, W) in channels-last order on a GPU, C at most 1024");
 }
 
 void check_channels(const Tensor& values, int64_t channels) {
@@ -681,8 +689,8 @@ Tensor upsample(const Tensor& x, const Tensor& bias) {
 TORCH_LIBRARY(espalier, m) {
   m.def(
       "infinity_blocks(Tensor x, Tensor level, Dict(str, Tensor) w, Tensor modulation, Tensor memory, Tensor[] shared, "
-      "Tensor[] own, Tensor(a!) made, Tensor rope, int n, int level_every, float guidance, int[] guided_layers, float eps, "
-      "bool cudnn) -> Tensor");
+      "Tensor[] own, Tensor(a!) made, Tensor rope, int n, int level_every, float guidance, int[] guided_layers, "
+      "float eps, bool cudnn) -> Tensor");
   m.def("group_norm_silu(Tensor x, Tensor bias, Tensor weight, Tensor offset, int groups, float eps) -> Tensor");
   m.def("upsample(Tensor x, Tensor bias) -> Tensor");
 }
