@@ -77,19 +77,16 @@ class FusedKernelsTest {
         List<InfinityNetwork.Evaluation> made = network.step(shared, rows, scale, guidance, false);
         made.forEach(evaluation -> logits.add(evaluation.logits()));
         open.addAll(made);
-        List<InfinityNetwork.Row> next = new ArrayList<>();
-        for (int parent : parents[scale]) {
-          byte[] bits = new byte[schedule.get(scale).tokens() * 8];
-          for (int i = 0; i < bits.length; i++) {
-            bits[i] = (byte) random.nextInt(2);
-          }
-          TorchTensor code = network.accept(rows.get(parent).code(), bits, scale);
-          open.add(code::close);
-          List<InfinityNetwork.Evaluation> past = new ArrayList<>(rows.get(parent).past());
-          past.add(made.get(parent));
-          next.add(new InfinityNetwork.Row(code, past));
-        }
-        rows = next;
+        rows =
+            TinyModel.continued(
+                network,
+                rows,
+                made,
+                parents[scale],
+                scale,
+                schedule.get(scale).tokens(),
+                random,
+                open);
       }
       Collections.reverse(open);
       for (AutoCloseable part : open) {

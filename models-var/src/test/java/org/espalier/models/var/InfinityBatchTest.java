@@ -53,7 +53,6 @@ class InfinityBatchTest {
         List<InfinityNetwork.Evaluation> together =
             network.step(shared, rows, scale, guidance, false);
         together.forEach(open::add);
-        List<InfinityNetwork.Row> next = new ArrayList<>();
         for (int i = 0; i < rows.size(); i++) {
           try (InfinityNetwork.Evaluation alone =
               network.step(shared, rows.get(i), scale, guidance)) {
@@ -62,18 +61,16 @@ class InfinityBatchTest {
                 .isLessThan(TOLERANCE);
           }
         }
-        for (int parent : parents[scale]) {
-          byte[] bits = new byte[schedule.get(scale).tokens() * 8];
-          for (int i = 0; i < bits.length; i++) {
-            bits[i] = (byte) random.nextInt(2);
-          }
-          TorchTensor code = network.accept(rows.get(parent).code(), bits, scale);
-          open.add(code::close);
-          List<InfinityNetwork.Evaluation> past = new ArrayList<>(rows.get(parent).past());
-          past.add(together.get(parent));
-          next.add(new InfinityNetwork.Row(code, past));
-        }
-        rows = next;
+        rows =
+            TinyModel.continued(
+                network,
+                rows,
+                together,
+                parents[scale],
+                scale,
+                schedule.get(scale).tokens(),
+                random,
+                open);
       }
     } finally {
       open.forEach(

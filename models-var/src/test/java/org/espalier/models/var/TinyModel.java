@@ -10,6 +10,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +18,7 @@ import java.util.Random;
 import java.util.function.UnaryOperator;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.T5Config;
+import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSpec;
 
 /** Writes complete Infinity models with random weights, small enough to run in milliseconds. */
@@ -42,6 +44,40 @@ final class TinyModel {
   /** The usual model: four blocks in two chunks, scales 1, 2 and 3 x 4, images of 6 x 8 pixels. */
   static Path write(Path directory) {
     return write(directory, TRANSFORMER, VAE, TinyModel::chunked);
+  }
+
+  /**
+   * Trajectories one scale further, with random bits.
+   *
+   * @param rows the trajectories before the scale
+   * @param made their evaluations of it
+   * @param parents which trajectory each new one continues
+   * @param scale from 0
+   * @param tokens of the scale, each of 8 bits
+   * @param open to which the new summed codes are added, for closing
+   */
+  static List<InfinityNetwork.Row> continued(
+      InfinityNetwork network,
+      List<InfinityNetwork.Row> rows,
+      List<InfinityNetwork.Evaluation> made,
+      int[] parents,
+      int scale,
+      int tokens,
+      Random random,
+      List<AutoCloseable> open) {
+    List<InfinityNetwork.Row> next = new ArrayList<>();
+    for (int parent : parents) {
+      byte[] bits = new byte[tokens * 8];
+      for (int i = 0; i < bits.length; i++) {
+        bits[i] = (byte) random.nextInt(2);
+      }
+      TorchTensor code = network.accept(rows.get(parent).code(), bits, scale);
+      open.add(code::close);
+      List<InfinityNetwork.Evaluation> past = new ArrayList<>(rows.get(parent).past());
+      past.add(made.get(parent));
+      next.add(new InfinityNetwork.Row(code, past));
+    }
+    return next;
   }
 
   static String chunked(String name) {
