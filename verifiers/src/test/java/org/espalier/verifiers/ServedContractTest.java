@@ -1,0 +1,24 @@
+package org.espalier.verifiers;
+
+import java.nio.file.Path;
+import org.espalier.spi.LoadContext;
+import org.espalier.spi.Verifier;
+import org.espalier.testkit.VerifierContract;
+import org.junit.jupiter.api.AfterEach;
+
+class ServedContractTest extends VerifierContract {
+  private final ChatStub stub = new ChatStub();
+
+  @AfterEach
+  void stop() {
+    stub.close();
+  }
+
+  @Override
+  protected Verifier create() {
+    return new ServedProvider()
+        .load(
+            ServedJudgeTest.config(stub).build(),
+            new LoadContext("cpu", Path.of("."), spec -> null));
+  }
+}
