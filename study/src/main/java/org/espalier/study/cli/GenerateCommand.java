@@ -24,6 +24,7 @@ import org.espalier.study.Amount;
 import org.espalier.study.Images;
 import org.espalier.study.LoadedStudy;
 import org.espalier.study.PluginRegistry;
+import org.espalier.study.PromptFiles;
 import org.espalier.study.RunDirectory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -106,7 +107,7 @@ final class GenerateCommand implements Callable<Integer> {
         registry.verifier(Snippets.plugin("--verifier", verifier));
     try (GenerativeModel generator = boundModel.loader().apply(context);
         Verifier judge = boundVerifier.loader().apply(context)) {
-      Prompt text = Prompt.of("00000", prompt);
+      Prompt text = Prompt.of("00000", PromptFiles.requireText(prompt, "PROMPT"));
       SearchEngine.requireCapabilities(search.strategy().card(), generator.card());
       Cost sample = SearchEngine.sampleCost(generator, judge, text);
       SearchOutcome outcome =
