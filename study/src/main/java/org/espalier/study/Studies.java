@@ -1,5 +1,6 @@
 package org.espalier.study;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -23,6 +24,8 @@ import org.jspecify.annotations.Nullable;
 public final class Studies {
   private static final DateTimeFormatter STAMP =
       DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss", Locale.ROOT).withZone(ZoneOffset.UTC);
+
+  private static final int DAMAGED_LINES_SHOWN = 10;
 
   private final PluginRegistry registry;
   private final SearchEngine engine;
@@ -195,8 +198,16 @@ public final class Studies {
           "The last record was torn (%d bytes): it is left out, and its cell run again on resume."
               .formatted(content.tornBytes()));
     }
-    for (int line : content.damagedLines()) {
-      note.accept("records.jsonl:" + line + ": The checksum is wrong; the record is left out.");
+    int shown = Math.min(content.damagedLines().size(), DAMAGED_LINES_SHOWN);
+    for (int line : content.damagedLines().subList(0, shown)) {
+      note.accept(
+          "records.jsonl:%d:1: The checksum is wrong; the line stays in the file and is left out."
+              .formatted(line));
+    }
+    if (shown < content.damagedLines().size()) {
+      note.accept(
+          "records.jsonl: %d lines more have a wrong checksum."
+              .formatted(content.damagedLines().size() - shown));
     }
   }
 
@@ -213,10 +224,24 @@ public final class Studies {
           content,
           content.records().values().parallelStream()
               .filter(ending -> CellRecord.DONE.equals(ending.status()))
-              .filter(ending -> isThere(directory, ending.answer()))
+              .filter(ending -> isWhole(directory, ending.answer()))
               .filter(ending -> isThere(directory, ending.tree()))
               .map(RecordLog.Ending::cell)
               .collect(Collectors.toSet()));
+    }
+
+    /** A damaged answer is made again, as a missing one is. */
+    private static boolean isWhole(
+        RunDirectory directory, RecordLog.Ending.@Nullable Answer answer) {
+      if (answer == null || !isThere(directory, answer.file())) {
+        return false;
+      }
+      try {
+        byte[] bytes = Files.readAllBytes(directory.root().resolve(answer.file()));
+        return Canonical.sha256(bytes).equals(answer.sha256());
+      } catch (IOException e) {
+        return false;
+      }
     }
 
     private static boolean isThere(RunDirectory directory, @Nullable String file) {

@@ -152,7 +152,7 @@ class StudyRunTest {
     Files.writeString(log, text.replaceFirst("\"nfe\":4", "\"nfe\":3"));
     CommandLineKit.Ended report = espalier("report", out);
     assertThat(report.code()).isZero();
-    assertThat(report.err()).contains("records.jsonl:1: The checksum is wrong");
+    assertThat(report.err()).contains("records.jsonl:1:1: The checksum is wrong");
     assertThat(espalier("resume", out).code()).isZero();
     assertThat(withoutTimes(out)).isEqualTo(expected);
   }
@@ -304,7 +304,7 @@ class StudyRunTest {
     assertThat(RecordLog.readEndings(log))
         .isEqualTo(
             new RecordLog.Content<>(
-                Map.of(record.cell(), ending(record)), content.goodBytes(), 0, List.of()));
+                Map.of(record.cell(), ending(record)), content.wholeBytes(), 0, List.of()));
   }
 
   private static RecordLog.Ending ending(CellRecord record) {
@@ -313,7 +313,7 @@ class StudyRunTest {
         record.schema(),
         record.cell(),
         record.status(),
-        images == null ? null : images.answer(),
+        images == null ? null : new RecordLog.Ending.Answer(images.answer(), images.answerSha256()),
         record.tree());
   }
 
@@ -342,7 +342,7 @@ class StudyRunTest {
     for (int length = 0; length < 700; length += 7) {
       Files.write(log, java.util.Arrays.copyOf(good, good.length - length));
       RecordLog.Content<CellRecord> content = RecordLog.read(log);
-      assertThat(content.goodBytes() + content.tornBytes()).isEqualTo(good.length - length);
+      assertThat(content.wholeBytes() + content.tornBytes()).isEqualTo(good.length - length);
       assertThat(content.records().size()).isBetween(8, 9);
     }
     Files.write(
