@@ -35,7 +35,7 @@ import org.apache.commons.csv.CSVParser;
 import org.apache.commons.csv.CSVRecord;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
-import org.espalier.study.config.NearestNames;
+import org.espalier.plugins.NearestNames;
 import org.jspecify.annotations.Nullable;
 
 /** Reads prompts in the forms in which the field keeps them. */

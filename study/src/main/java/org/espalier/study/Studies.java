@@ -13,19 +13,20 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.espalier.api.EspalierException;
 import org.espalier.engine.SearchEngine;
-import org.espalier.study.config.Canonical;
+import org.espalier.plugins.Canonical;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.records.CellRecord;
+import org.espalier.records.RecordLog;
+import org.espalier.records.RunDirectory;
 import org.jspecify.annotations.Nullable;
 
 /** Runs and resumes studies: the Java door to what the command line does. */
 public final class Studies {
   private static final DateTimeFormatter STAMP =
       DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss", Locale.ROOT).withZone(ZoneOffset.UTC);
-
-  private static final int DAMAGED_LINES_SHOWN = 10;
 
   private final PluginRegistry registry;
   private final SearchEngine engine;
@@ -85,7 +86,7 @@ public final class Studies {
     Path root = out == null ? fresh(study, now) : out;
     RunDirectory.requireUsable(root);
     try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
-      RunDirectory directory = RunDirectory.create(root, loaded, now.toString());
+      RunDirectory directory = NewRun.create(root, loaded, now.toString());
       AutoCloseable lock = directory.lock();
       try (watcher) {
         return execute(loaded, directory, Found.read(directory), watcher);
@@ -116,7 +117,7 @@ public final class Studies {
     try (watcher) {
       // Ten thousand records take as long to read as the study takes to load.
       CompletableFuture<Found> reading = CompletableFuture.supplyAsync(() -> Found.read(directory));
-      Study study = Study.bind(directory.source().with(overrides), registry);
+      Study study = Study.bind(StudySource.of(directory).with(overrides), registry);
       requireSame(directory, study);
       try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
         return execute(loaded, directory, joined(reading), watcher);
@@ -150,7 +151,7 @@ public final class Studies {
   }
 
   private Ended execute(LoadedStudy loaded, RunDirectory directory, Found found, Watcher watcher) {
-    report(found.content(), watcher::note);
+    found.content().notes().forEach(watcher::note);
     RecordLog.repair(directory.records(), found.content());
     List<Cell> cells = loaded.cells();
     requireKnown(directory, found.content().records(), cells);
@@ -183,31 +184,6 @@ public final class Studies {
           "The run (%s) holds %d records made with other weights, programs, plugin code or another version than are here now."
               .formatted(directory.root(), foreign),
           "Maybe restore what changed, or start a new run.");
-    }
-  }
-
-  /**
-   * Says what is wrong with a record file, if anything.
-   *
-   * @param content of the file
-   * @param note told of it
-   */
-  public static void report(RecordLog.Content<?> content, Consumer<String> note) {
-    if (content.tornBytes() > 0) {
-      note.accept(
-          "The last record was torn (%d bytes): it is left out, and its cell run again on resume."
-              .formatted(content.tornBytes()));
-    }
-    int shown = Math.min(content.damagedLines().size(), DAMAGED_LINES_SHOWN);
-    for (int line : content.damagedLines().subList(0, shown)) {
-      note.accept(
-          "records.jsonl:%d:1: The checksum is wrong; the line stays in the file and is left out."
-              .formatted(line));
-    }
-    if (shown < content.damagedLines().size()) {
-      note.accept(
-          "records.jsonl: %d lines more have a wrong checksum."
-              .formatted(content.damagedLines().size() - shown));
     }
   }
 

@@ -8,7 +8,8 @@ import java.util.Set;
 import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.compute.ComputeUnit;
-import org.espalier.study.config.PluginSpec;
+import org.espalier.plugins.PluginSpec;
+import org.espalier.records.Amount;
 import org.espalier.torch.TorchEngine;
 import org.jspecify.annotations.Nullable;
 
