@@ -117,7 +117,7 @@ public final class InfinityModel implements GenerativeModel {
           step.draws(),
           rows,
           (long) rows * schedule.get(step.step()).tokens(),
-          network.stepFlops(step.step(), textTokens, rows, guidance.onLogits()));
+          network.stepFlops(step.step(), textTokens, rows, guidance.onLogits(step.step())));
     }
     if (work instanceof Work.Decode) {
       return Cost.decode(1, tokenizer.decodeFlops(network.codeSize()));
