@@ -1,7 +1,5 @@
 package org.espalier.verifiers;
 
-import java.nio.file.Path;
-import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.testkit.VerifierContract;
 import org.junit.jupiter.api.AfterEach;
@@ -16,9 +14,6 @@ class ServedContractTest extends VerifierContract {
 
   @Override
   protected Verifier create() {
-    return new ServedProvider()
-        .load(
-            ServedJudgeTest.config(stub).build(),
-            new LoadContext("cpu", Path.of("."), spec -> null));
+    return new ServedProvider().load(ServedJudgeTest.config(stub).build(), ServedJudgeTest.CONTEXT);
   }
 }

@@ -25,6 +25,7 @@ import org.espalier.spi.LoadContext;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.WorkCounters;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -34,6 +35,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A judge behind a server that does everything that servers do. */
 class ServedJudgeTest {
   private static final String KEY = "sk-very-secret-0123456789";
+
+  /** A served judge has no members. */
+  static final LoadContext CONTEXT =
+      new LoadContext(
+          "cpu",
+          Path.of("."),
+          spec -> {
+            throw new AssertionError("asked for " + spec);
+          });
+
   private static final String PROMPT = "a red circle";
 
   private final ChatStub stub = new ChatStub();
@@ -49,11 +60,11 @@ class ServedJudgeTest {
     private final String endpoint;
     private ServedConfig.Answer answer = ServedConfig.Answer.PROBABILITY;
     private Map<String, Object> body = Map.of();
-    private String keyVariable;
+    private @Nullable String keyVariable;
     private Duration timeout = Duration.ofSeconds(30);
     private boolean golden;
-    private ServedConfig.Price price;
-    private Long flops;
+    private ServedConfig.@Nullable Price price;
+    private @Nullable Long flops;
     private int concurrency = 4;
 
     Settings(String endpoint) {
@@ -86,7 +97,7 @@ class ServedJudgeTest {
 
   private Verifier load(Settings settings) {
     return new ServedProvider(name -> name.equals("JUDGE_KEY") ? KEY : null, pauses::add)
-        .load(settings.build(), new LoadContext("cpu", Path.of("."), spec -> null));
+        .load(settings.build(), CONTEXT);
   }
 
   private static Judgement judgement(RgbImage image) {
