@@ -22,7 +22,7 @@ import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
+import org.espalier.api.Noise;
 import org.espalier.spi.Root;
 import org.espalier.spi.Verifier;
 

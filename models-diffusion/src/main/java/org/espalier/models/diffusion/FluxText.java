@@ -2,7 +2,7 @@ package org.espalier.models.diffusion;
 
 import ai.djl.Device;
 import org.espalier.api.DrawKey;
-import org.espalier.spi.Noise;
+import org.espalier.api.Noise;
 import org.espalier.torch.KeyedNoise;
 import org.espalier.torch.TorchTensor;
 

@@ -1,6 +1,6 @@
 package org.espalier.models.var;
 
-import org.espalier.spi.Noise;
+import org.espalier.api.Noise;
 import org.espalier.torch.KeyedNoise;
 
 /**

@@ -13,6 +13,7 @@ import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.espalier.api.Capability;
 import org.espalier.api.EspalierException;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Artifact;
@@ -22,7 +23,6 @@ import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.Root;
 import org.espalier.spi.Work;
@@ -45,6 +45,7 @@ public final class InfinityModel implements GenerativeModel {
   private final BitSampler sampler;
   private final Evaluations evaluations;
   private final ModelCard card;
+  private final Prices prices = new Prices();
 
   /** An encoded prompt. */
   private record EncodedPrompt(InfinityNetwork.Shared shared) implements Conditioning {
@@ -98,8 +99,27 @@ public final class InfinityModel implements GenerativeModel {
 
   @Override
   public Cost quote(Work work) {
-    if (work instanceof Work.Encode encode) {
-      int textTokens = text.tokens(encode.text());
+    return work.by(prices);
+  }
+
+  private final class Prices implements Work.Prices {
+    /** Of the text asked about last: a search asks about one text very often. */
+    private volatile Counted last = new Counted("", -1);
+
+    private record Counted(String text, int tokens) {}
+
+    private int tokens(Prompt prompt) {
+      Counted known = last;
+      if (known.tokens < 0 || !known.text.equals(prompt.text())) {
+        known = new Counted(prompt.text(), text.tokens(prompt.text()));
+        last = known;
+      }
+      return known.tokens;
+    }
+
+    @Override
+    public Cost encode(Work.Encode work) {
+      int textTokens = tokens(work.prompt());
       return Cost.generate(
           0,
           0,
@@ -107,22 +127,36 @@ public final class InfinityModel implements GenerativeModel {
           text.flops(textTokens)
               + network.architecture().conditionFlops(textTokens, guidance.rows()));
     }
-    if (work instanceof Work.Step step) {
-      if (step.cached()) {
-        return Cost.generate(step.draws(), 0, 0, 0);
+
+    /** A root is an empty code. */
+    @Override
+    public Cost begin(Work.Begin work) {
+      return Cost.ZERO;
+    }
+
+    @Override
+    public Cost step(Work.Step work) {
+      if (work.cached()) {
+        return Cost.generate(work.draws(), 0, 0, 0);
       }
-      int textTokens = shared(step.conditioning()).textTokens();
       int rows = guidance.rows();
       return Cost.generate(
-          step.draws(),
+          work.draws(),
           rows,
-          (long) rows * schedule.get(step.step()).tokens(),
-          network.stepFlops(step.step(), textTokens, rows, guidance.onLogits()));
+          (long) rows * schedule.get(work.step()).tokens(),
+          network.stepFlops(work.step(), tokens(work.prompt()), rows, guidance.onLogits()));
     }
-    if (work instanceof Work.Decode) {
+
+    /** There is no rewinding. */
+    @Override
+    public Cost rewind(Work.Rewind work) {
+      return Cost.ZERO;
+    }
+
+    @Override
+    public Cost decode(Work.Decode work) {
       return Cost.decode(1, tokenizer.decodeFlops(network.codeSize()));
     }
-    return Cost.ZERO; // roots cost nothing, and there is no rewinding
   }
 
   private static InfinityNetwork.Shared shared(Conditioning conditioning) {
