@@ -309,7 +309,7 @@ public abstract class ModelContract {
 
   /** The variance of the mean brightness of some samples. */
   private double spread(IntFunction2<Noise> noises) {
-    int rows = 48;
+    int rows = 32;
     List<Root> roots = new ArrayList<>();
     for (int row = 0; row < rows; row++) {
       roots.add(new Root(conditioning, noises.apply(row, 0)));

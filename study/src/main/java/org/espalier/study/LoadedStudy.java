@@ -24,22 +24,24 @@ import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
 import org.espalier.engine.SearchEngine;
+import org.espalier.plugins.Canonical;
+import org.espalier.plugins.ConfigTree;
+import org.espalier.plugins.PluginCode;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.plugins.PluginSpec;
+import org.espalier.plugins.RecordBinder;
+import org.espalier.records.Amount;
+import org.espalier.records.CellRecord;
+import org.espalier.records.RecordLog;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierLoader;
-import org.espalier.study.config.Canonical;
-import org.espalier.study.config.ConfigTree;
-import org.espalier.study.config.PluginSpec;
-import org.espalier.study.config.RecordBinder;
 import org.espalier.torch.TorchEngine;
 import org.jspecify.annotations.Nullable;
 
 /** A study whose models and verifiers are loaded, each once. Owns and closes them. */
 public final class LoadedStudy implements AutoCloseable {
-  /** Part of every cell key: raised when the meaning of a record changes. */
-  public static final int SCHEMA = 1;
-
   /** What differs between the keys of one arm, model and level. */
   private static final List<String> VARIED = List.of("prompt", "seed");
 
@@ -513,7 +515,7 @@ public final class LoadedStudy implements AutoCloseable {
   /** What the keys of an arm's cells on a model share. */
   private SortedMap<String, String> key(Study.Arm arm, String model) {
     SortedMap<String, String> all = new TreeMap<>();
-    all.put("schema", Canonical.json(SCHEMA));
+    all.put("schema", Canonical.json(RecordLog.SCHEMA));
     all.put("version", Canonical.json(Environment.version()));
     all.put("code", Canonical.json(code(arm, model)));
     all.put("arm", Canonical.json(arm.label()));

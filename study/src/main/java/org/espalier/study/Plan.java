@@ -27,6 +27,7 @@ import org.espalier.engine.EngineOptions;
 import org.espalier.engine.SearchEngine;
 import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.SearchRequest;
+import org.espalier.records.Amount;
 
 /**
  * What a study would run and at most cost.

@@ -1,5 +1,6 @@
 package org.espalier.study;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -12,11 +13,14 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.espalier.api.EspalierException;
 import org.espalier.engine.SearchEngine;
-import org.espalier.study.config.Canonical;
+import org.espalier.plugins.Canonical;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.records.CellRecord;
+import org.espalier.records.RecordLog;
+import org.espalier.records.RunDirectory;
 import org.jspecify.annotations.Nullable;
 
 /** Runs and resumes studies: the Java door to what the command line does. */
@@ -82,7 +86,7 @@ public final class Studies {
     Path root = out == null ? fresh(study, now) : out;
     RunDirectory.requireUsable(root);
     try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
-      RunDirectory directory = RunDirectory.create(root, loaded, now.toString());
+      RunDirectory directory = NewRun.create(root, loaded, now.toString());
       AutoCloseable lock = directory.lock();
       try (watcher) {
         return execute(loaded, directory, Found.read(directory), watcher);
@@ -113,7 +117,7 @@ public final class Studies {
     try (watcher) {
       // Ten thousand records take as long to read as the study takes to load.
       CompletableFuture<Found> reading = CompletableFuture.supplyAsync(() -> Found.read(directory));
-      Study study = Study.bind(directory.source().with(overrides), registry);
+      Study study = Study.bind(StudySource.of(directory).with(overrides), registry);
       requireSame(directory, study);
       try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
         return execute(loaded, directory, joined(reading), watcher);
@@ -147,7 +151,7 @@ public final class Studies {
   }
 
   private Ended execute(LoadedStudy loaded, RunDirectory directory, Found found, Watcher watcher) {
-    report(found.content(), watcher::note);
+    found.content().notes().forEach(watcher::note);
     RecordLog.repair(directory.records(), found.content());
     List<Cell> cells = loaded.cells();
     requireKnown(directory, found.content().records(), cells);
@@ -184,23 +188,6 @@ public final class Studies {
   }
 
   /**
-   * Says what is wrong with a record file, if anything.
-   *
-   * @param content of the file
-   * @param note told of it
-   */
-  public static void report(RecordLog.Content<?> content, Consumer<String> note) {
-    if (content.tornBytes() > 0) {
-      note.accept(
-          "The last record was torn (%d bytes): it is left out, and its cell run again on resume."
-              .formatted(content.tornBytes()));
-    }
-    for (int line : content.damagedLines()) {
-      note.accept("records.jsonl:" + line + ": The checksum is wrong; the record is left out.");
-    }
-  }
-
-  /**
    * What a run has so far.
    *
    * @param content of its record file
@@ -213,10 +200,24 @@ public final class Studies {
           content,
           content.records().values().parallelStream()
               .filter(ending -> CellRecord.DONE.equals(ending.status()))
-              .filter(ending -> isThere(directory, ending.answer()))
+              .filter(ending -> isWhole(directory, ending.answer()))
               .filter(ending -> isThere(directory, ending.tree()))
               .map(RecordLog.Ending::cell)
               .collect(Collectors.toSet()));
+    }
+
+    /** A damaged answer is made again, as a missing one is. */
+    private static boolean isWhole(
+        RunDirectory directory, RecordLog.Ending.@Nullable Answer answer) {
+      if (answer == null || !isThere(directory, answer.file())) {
+        return false;
+      }
+      try {
+        byte[] bytes = Files.readAllBytes(directory.root().resolve(answer.file()));
+        return Canonical.sha256(bytes).equals(answer.sha256());
+      } catch (IOException e) {
+        return false;
+      }
     }
 
     private static boolean isThere(RunDirectory directory, @Nullable String file) {

@@ -8,11 +8,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.espalier.api.Prompt;
+import org.espalier.plugins.Canonical;
+import org.espalier.plugins.NearestNames;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.plugins.PluginSpec;
+import org.espalier.records.Amount;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.Verifier;
-import org.espalier.study.config.Canonical;
-import org.espalier.study.config.NearestNames;
-import org.espalier.study.config.PluginSpec;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -29,11 +29,15 @@ import org.espalier.engine.SearchEngine;
 import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.SearchRequest;
 import org.espalier.engine.TreeNode;
+import org.espalier.plugins.Canonical;
+import org.espalier.records.CellRecord;
+import org.espalier.records.Images;
+import org.espalier.records.RecordLog;
+import org.espalier.records.RunDirectory;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
-import org.espalier.study.config.Canonical;
 import org.jspecify.annotations.Nullable;
 
 /** Runs the cells of a study. A cell that fails becomes a failed record; the others go on. */
@@ -301,7 +305,7 @@ public final class StudyRunner {
       }
     }
     return new CellRecord(
-        LoadedStudy.SCHEMA,
+        RecordLog.SCHEMA,
         cell.key(),
         status,
         loaded.study().spec().study(),

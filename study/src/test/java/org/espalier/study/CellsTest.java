@@ -10,10 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.SortedMap;
-import java.util.TreeMap;
-import org.espalier.study.config.Canonical;
+import org.espalier.plugins.PluginRegistry;
 import org.espalier.study.toys.ToyPlugin;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,35 +49,6 @@ class CellsTest {
         .containsExactly(
             "0 a1", "0 b1", "0 c1", "0 a2", "0 b2", "0 a3", //
             "1 a1", "1 b1", "1 c1", "1 a2", "1 b2", "1 a3");
-  }
-
-  @Test
-  void aKeyMadeOfATemplateIsTheHashOfTheWholeObject() {
-    Map<String, Object> all =
-        Map.of(
-            "seed",
-            3L,
-            "arm",
-            "a \"b\"",
-            "prompt",
-            Map.of("text", "é\n", "id", "0"),
-            "x",
-            List.of());
-    for (List<String> varied :
-        List.of(List.of("prompt", "seed"), List.of("arm"), List.of("arm", "x"), List.of("x"))) {
-      SortedMap<String, String> shared = new TreeMap<>();
-      all.forEach((name, value) -> shared.put(name, Canonical.json(value)));
-      varied.forEach(shared::remove);
-      Canonical.Template template = new Canonical.Template(shared, varied);
-      template.sha256(varied.toArray(String[]::new));
-      assertThat(
-              template.sha256(
-                  varied.stream()
-                      .map(name -> Canonical.json(all.get(name)))
-                      .toArray(String[]::new)))
-          .as("%s", varied)
-          .isEqualTo(Canonical.sha256(all));
-    }
   }
 
   private List<String> keys(String search, String version) throws IOException {

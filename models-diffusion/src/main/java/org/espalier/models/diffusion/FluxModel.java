@@ -8,6 +8,7 @@ import java.util.Set;
 import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
+import org.espalier.noise.KeyedNoise;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Branch;
 import org.espalier.spi.Conditioning;
@@ -20,7 +21,6 @@ import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
 import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
-import org.espalier.torch.KeyedNoise;
 
 /**
  * FLUX.1 as a step-wise sampler. A state at step s is a latent at the schedule's s-th time; the

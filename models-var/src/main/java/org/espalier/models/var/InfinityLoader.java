@@ -34,6 +34,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Finds the files of an Infinity model, settles its configuration and puts its parts together. */
 final class InfinityLoader {
+  private static final System.Logger LOG = System.getLogger(InfinityLoader.class.getName());
+
   private static final String[] TRANSFORMERS = {
     "transformer.safetensors",
     "transformer.safetensors.index.json",
@@ -248,6 +250,14 @@ final class InfinityLoader {
         String.valueOf(
             architecture.weights(InfinityArchitecture.normalize(transformerWeights)).parameters()));
     facts.put("schedule", schedule.scales().toString());
+    int trained = defaults.path("scale_schedule").size();
+    if (trained > 0 && schedule.size() > trained) {
+      String beyond =
+          "%d scales, %d of them beyond the %d that config.json names: images of untrained sizes"
+              .formatted(schedule.size(), schedule.size() - trained, trained);
+      facts.put("untrained", beyond);
+      LOG.log(System.Logger.Level.WARNING, "The schedule of infinity has " + beyond + ".");
+    }
     facts.put("cfg", guidance.cfg().toString());
     facts.put(
         "guidedAt",

@@ -144,7 +144,8 @@ public final class InfinityModel implements GenerativeModel {
           work.draws(),
           rows,
           (long) rows * schedule.get(work.step()).tokens(),
-          network.stepFlops(work.step(), tokens(work.prompt()), rows, guidance.onLogits()));
+          network.stepFlops(
+              work.step(), tokens(work.prompt()), rows, guidance.onLogits(work.step())));
     }
 
     /** There is no rewinding. */

@@ -411,8 +411,8 @@ final class InfinityNetwork implements AutoCloseable {
               keep,
               guidance.cfg().get(scale),
               guidance.tau().get(scale),
-              guidance.onLogits(),
-              guidance.layerNumbers());
+              guidance.onLogits(scale),
+              guidance.layers(scale));
     } finally {
       temporary.forEach(TorchTensor::close);
     }
@@ -422,7 +422,7 @@ final class InfinityNetwork implements AutoCloseable {
     work.rows.addAndGet((long) shared.rows * size);
     work.tokens.addAndGet((long) shared.rows * grid.tokens() * size);
     work.flops.addAndGet(
-        stepFlops(scale, shared.textTokens, shared.rows, guidance.onLogits()) * size);
+        stepFlops(scale, shared.textTokens, shared.rows, guidance.onLogits(scale)) * size);
     TorchTensor logits = results.get(0);
     TorchTensor made = results.get(1);
     Memory memory = keep ? new Memory(made, size) : null;

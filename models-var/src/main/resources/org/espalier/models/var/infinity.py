@@ -110,7 +110,7 @@ class Infinity(Module):
   #   shared, own: keys and values of the earlier scales, each (depth, 2, R, 1, L', H, D) and (depth, 2, R, N, L', H, D)
   #   keep: whether a later scale needs this one's keys and values
   #   on_logits: whether guidance is applied to the logits
-  #   guided_layers: layers after whose output guidance is applied
+  #   guided_layers: layers after whose output guidance is applied; none at a scale whose guidance is exactly 1
   # -> logits (N, L, 2 * bits) after guidance and temperature, keys and values (depth, 2, R, N, L, H, D)
   def step(self, conditioning: List[Tensor], codes: List[Tensor], shared: List[Tensor], own: List[Tensor], rope: Tensor, scale: int, height: int, width: int, keep: bool, guidance: float, tau: float, on_logits: bool, guided_layers: List[int]) -> List[Tensor]:
     w = self.w

@@ -117,7 +117,10 @@ class InfinityLoaderTest {
       assertThat(model.card().horizon()).isEqualTo(7);
       assertThat(model.card().height()).isEqualTo(2 * 22);
       assertThat(model.card().width()).isEqualTo(2 * 11);
-      assertThat(model.card().facts()).containsEntry("topP", "0.5");
+      assertThat(model.card().facts())
+          .containsEntry("topP", "0.5")
+          .hasEntrySatisfying(
+              "untrained", said -> assertThat(said).startsWith("7 scales, 4 of them"));
     }
   }
 
