@@ -25,6 +25,7 @@ import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.study.LoadedStudy;
+import org.espalier.study.PromptFiles;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -106,7 +107,7 @@ final class GenerateCommand implements Callable<Integer> {
         registry.verifier(Snippets.plugin("--verifier", verifier));
     try (GenerativeModel generator = boundModel.loader().apply(context);
         Verifier judge = boundVerifier.loader().apply(context)) {
-      Prompt text = Prompt.of("00000", prompt);
+      Prompt text = Prompt.of("00000", PromptFiles.requireText(prompt, "PROMPT"));
       SearchEngine.requireCapabilities(search.strategy().card(), generator.card());
       Cost sample = SearchEngine.sampleCost(generator, judge, text);
       SearchOutcome outcome =

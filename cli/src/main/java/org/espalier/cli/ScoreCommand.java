@@ -15,6 +15,7 @@ import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.Verifier;
 import org.espalier.study.LoadedStudy;
+import org.espalier.study.PromptFiles;
 import org.espalier.verifiers.VerifierImages;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -64,7 +65,7 @@ final class ScoreCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     List<Judgement> batch = new ArrayList<>();
-    Prompt text = Prompt.of("00000", prompt);
+    Prompt text = Prompt.of("00000", PromptFiles.requireText(prompt, "--prompt"));
     for (Path image : images) {
       batch.add(new Judgement(image.toString(), text, Artifact.of(VerifierImages.read(image))));
     }

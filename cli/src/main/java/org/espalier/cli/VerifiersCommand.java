@@ -112,7 +112,8 @@ final class VerifiersCommand implements Callable<Integer> {
     return prompt != null
         ? Prompt.of("00000", prompt)
         : PromptFiles.load(
-                new StudySpec.Prompts(null, "shapes/geneval", null, null, 1, null), Path.of(""))
+                new StudySpec.Prompts(null, null, "shapes/geneval", null, null, 1, null),
+                Path.of(""))
             .get(0);
   }
 

@@ -151,7 +151,7 @@ class StudyRunTest {
     Files.writeString(log, text.replaceFirst("\"nfe\":4", "\"nfe\":3"));
     CommandLineKit.Ended report = espalier("report", out);
     assertThat(report.code()).isZero();
-    assertThat(report.err()).contains("records.jsonl:1: The checksum is wrong");
+    assertThat(report.err()).contains("records.jsonl:1:1: The checksum is wrong");
     assertThat(espalier("resume", out).code()).isZero();
     assertThat(withoutTimes(out)).isEqualTo(expected);
   }

@@ -47,6 +47,7 @@ public final class RecordLog implements AutoCloseable {
   /** Length of the checksum's eight digits, the quote and the brace. */
   private static final int CHECKSUM_END = 10;
 
+  private static final int DAMAGED_LINES_SHOWN = 10;
   private static final int LONGEST_LINE = 64 << 20;
   private static final long FORCE_NANOS = 1_000_000_000L;
 
@@ -190,12 +191,21 @@ public final class RecordLog implements AutoCloseable {
    * @param schema version of the record's form
    * @param cell key of the cell
    * @param status {@code done} or {@code failed}
-   * @param answer file of the answer, relative to the run directory
+   * @param answer the answer's image
    * @param tree file of the tree log, relative to the run directory
    */
   public record Ending(
-      int schema, String cell, String status, @Nullable String answer, @Nullable String tree)
+      int schema, String cell, String status, @Nullable Answer answer, @Nullable String tree)
       implements Entry {
+
+    /**
+     * Where an answer is kept.
+     *
+     * @param file relative to the run directory
+     * @param sha256 of the file, in lower-case hexadecimal digits
+     */
+    public record Answer(String file, String sha256) {}
+
     /** Members that are read of a line; what stands after the last of them is not looked at. */
     private static final int MEMBERS = 5;
 
@@ -203,7 +213,7 @@ public final class RecordLog implements AutoCloseable {
       int schema = 0;
       String cell = "";
       String status = "";
-      String answer = null;
+      Answer answer = null;
       String tree = null;
       try (JsonParser parser = JSON.createParser(json, 0, length)) {
         parser.nextToken();
@@ -229,17 +239,20 @@ public final class RecordLog implements AutoCloseable {
       return new Ending(schema, cell, status, answer, tree);
     }
 
-    private static @Nullable String answer(JsonParser images) throws IOException {
-      String answer = null;
+    private static @Nullable Answer answer(JsonParser images) throws IOException {
+      String file = null;
+      String sha256 = null;
       while (images.currentToken() != JsonToken.VALUE_NULL
           && images.nextToken() == JsonToken.FIELD_NAME) {
-        boolean wanted = images.currentName().equals("answer");
+        String name = images.currentName();
         images.nextToken();
-        if (wanted) {
-          answer = images.getValueAsString();
+        switch (name) {
+          case "answer" -> file = images.getValueAsString();
+          case "answerSha256" -> sha256 = images.getValueAsString();
+          default -> images.skipChildren();
         }
       }
-      return answer;
+      return file == null || sha256 == null ? null : new Answer(file, sha256);
     }
   }
 
@@ -248,12 +261,12 @@ public final class RecordLog implements AutoCloseable {
    *
    * @param <E> what is read of every line
    * @param records the last good record of each cell, in order of first appearance
-   * @param goodBytes length of the file up to the end of its last good line
-   * @param tornBytes bytes after that: half a record of a killed process
-   * @param damagedLines numbers of the lines before that whose checksum is wrong
+   * @param wholeBytes length of the file up to the end of its last line
+   * @param tornBytes bytes after that, without a newline: half a record of a killed process
+   * @param damagedLines numbers of the lines whose checksum is wrong; they stay in the file
    */
   public record Content<E extends Entry>(
-      Map<String, E> records, long goodBytes, long tornBytes, List<Integer> damagedLines) {
+      Map<String, E> records, long wholeBytes, long tornBytes, List<Integer> damagedLines) {
 
     /** What is wrong with the file, a sentence each. */
     public List<String> notes() {
@@ -263,8 +276,16 @@ public final class RecordLog implements AutoCloseable {
             "The last record was torn (%d bytes): it is left out, and its cell run again on resume."
                 .formatted(tornBytes));
       }
-      for (int line : damagedLines) {
-        notes.add("records.jsonl:" + line + ": The checksum is wrong; the record is left out.");
+      int shown = Math.min(damagedLines.size(), DAMAGED_LINES_SHOWN);
+      for (int line : damagedLines.subList(0, shown)) {
+        notes.add(
+            "records.jsonl:%d:1: The checksum is wrong; the line stays in the file and is left out."
+                .formatted(line));
+      }
+      if (shown < damagedLines.size()) {
+        notes.add(
+            "records.jsonl: %d lines more have a wrong checksum."
+                .formatted(damagedLines.size() - shown));
       }
       return notes;
     }
@@ -274,6 +295,8 @@ public final class RecordLog implements AutoCloseable {
    * Reads a log. Damaged lines are left out and reported.
    *
    * @param file the log; an absent file is empty
+   * @throws EspalierException CONFIG if it has lines, but not one of them is a record: to go on
+   *     would run every cell again, and a report made of it would be empty
    */
   public static Content<CellRecord> read(Path file) {
     ObjectReader reader = JSON.readerFor(CellRecord.class);
@@ -300,29 +323,33 @@ public final class RecordLog implements AutoCloseable {
     if (!Files.exists(file)) {
       return new Content<>(records, 0, 0, damaged);
     }
-    long good = 0;
+    long whole = 0;
     long size = size(file);
     try (Lines lines = new Lines(file, size)) {
-      List<Integer> pending = new ArrayList<>();
       for (List<Line> batch = lines.next(); !batch.isEmpty(); batch = lines.next()) {
         List<@Nullable E> parsed =
             batch.parallelStream().<@Nullable E>map(line -> parse(file, line, form)).toList();
         for (int i = 0; i < parsed.size(); i++) {
           E record = parsed.get(i);
           if (record == null) {
-            pending.add(batch.get(i).number());
+            damaged.add(batch.get(i).number());
           } else {
-            damaged.addAll(pending);
-            pending.clear();
             records.put(record.cell(), record);
-            good = batch.get(i).end();
           }
+          whole = batch.get(i).end();
         }
       }
     } catch (IOException e) {
       throw RunDirectory.resource(file, e);
     }
-    return new Content<>(records, good, size - good, damaged);
+    if (records.isEmpty() && !damaged.isEmpty()) {
+      throw EspalierException.config(
+          "%s: None of the %d lines is a record: every checksum is wrong."
+              .formatted(file, damaged.size()),
+          "Maybe an editor has changed the encoding: restore the file, or move it aside to run every"
+              + " cell again.");
+    }
+    return new Content<>(records, whole, size - whole, damaged);
   }
 
   private static long size(Path file) {
@@ -334,7 +361,8 @@ public final class RecordLog implements AutoCloseable {
   }
 
   /**
-   * Cuts a torn tail off, so that the next record starts on a line of its own.
+   * Cuts a torn tail off, so that the next record starts on a line of its own. Whole lines stay,
+   * damaged ones too.
    *
    * @param file the log
    * @param content what {@link #read} found
@@ -342,7 +370,7 @@ public final class RecordLog implements AutoCloseable {
   public static void repair(Path file, Content<?> content) {
     if (content.tornBytes() > 0) {
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-        channel.truncate(content.goodBytes());
+        channel.truncate(content.wholeBytes());
         channel.force(true);
       } catch (IOException e) {
         throw RunDirectory.resource(file, e);
@@ -361,6 +389,7 @@ public final class RecordLog implements AutoCloseable {
   private static final class Lines implements Closeable {
     private static final int LARGEST_CHUNK = 1 << 20;
 
+    private final Path file;
     private final InputStream in;
     private final ByteArrayOutputStream line = new ByteArrayOutputStream(4096);
     private final byte[] chunk;
@@ -368,6 +397,7 @@ public final class RecordLog implements AutoCloseable {
     private int number;
 
     Lines(Path file, long size) throws IOException {
+      this.file = file;
       chunk = new byte[(int) Math.min(LARGEST_CHUNK, Math.max(1, size))];
       in = Files.newInputStream(file);
     }
@@ -387,7 +417,10 @@ public final class RecordLog implements AutoCloseable {
           }
         }
         if (line.size() + count - start > LONGEST_LINE) {
-          throw new IOException("a line is longer than " + LONGEST_LINE + " bytes");
+          throw EspalierException.config(
+              "%s:%d:1: The line is longer than %d bytes."
+                  .formatted(file, number + 1, LONGEST_LINE),
+              "Maybe it is not a record file: restore it.");
         }
         line.write(chunk, start, count - start);
         position += count;
@@ -403,12 +436,14 @@ public final class RecordLog implements AutoCloseable {
 
   private static <E extends Entry> @Nullable E parse(Path file, Line at, Form<E> form) {
     byte[] line = at.bytes();
-    int body = line.length - CHECKSUM.length() - CHECKSUM_END;
+    // An editor or a version control system may have made LF a CR LF.
+    int length = line.length > 0 && line[line.length - 1] == '\r' ? line.length - 1 : line.length;
+    int body = length - CHECKSUM.length() - CHECKSUM_END;
     if (body < 0) {
       return null;
     }
     byte[] tail = (CHECKSUM + checksum(line, body) + "\"}").getBytes(StandardCharsets.US_ASCII);
-    if (!Arrays.equals(line, body, line.length, tail, 0, tail.length)) {
+    if (!Arrays.equals(line, body, length, tail, 0, tail.length)) {
       return null;
     }
     try {

@@ -57,7 +57,7 @@ class RecordLogTest {
     assertThat(RecordLog.readEndings(golden))
         .isEqualTo(
             new RecordLog.Content<>(
-                Map.of(first.cell(), ending(first)), content.goodBytes(), 0, List.of()));
+                Map.of(first.cell(), ending(first)), content.wholeBytes(), 0, List.of()));
   }
 
   private static RecordLog.Ending ending(CellRecord record) {
@@ -66,7 +66,7 @@ class RecordLogTest {
         record.schema(),
         record.cell(),
         record.status(),
-        images == null ? null : images.answer(),
+        images == null ? null : new RecordLog.Ending.Answer(images.answer(), images.answerSha256()),
         record.tree());
   }
 
@@ -87,7 +87,7 @@ class RecordLogTest {
     for (int length = 0; length < 700; length += 7) {
       Files.write(log, Arrays.copyOf(good, good.length - length));
       RecordLog.Content<CellRecord> content = RecordLog.read(log);
-      assertThat(content.goodBytes() + content.tornBytes()).isEqualTo(good.length - length);
+      assertThat(content.wholeBytes() + content.tornBytes()).isEqualTo(good.length - length);
       assertThat(content.records().size()).isBetween(8, 9);
     }
     Files.write(

@@ -78,8 +78,16 @@ public final class HtmlReport {
    * @param file where
    * @param size how large it may get
    * @return the file
+   * @throws EspalierException CONFIG if it exceeds its size, or if a report is there and the run
+   *     has no record to make another one of
    */
   public static Path write(RunData data, Path file, Size size) {
+    if (data.records().isEmpty() && Files.exists(file)) {
+      throw EspalierException.config(
+          "The run (%s) has no record: the report (%s) is not replaced by an empty one."
+              .formatted(data.directory().root(), file),
+          "Maybe use `espalier resume " + data.directory().root() + "`, or another --out.");
+    }
     byte[] html = html(data, size).getBytes(StandardCharsets.UTF_8);
     if (html.length > size.bytes()) {
       throw EspalierException.config(

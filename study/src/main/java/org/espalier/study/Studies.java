@@ -1,5 +1,6 @@
 package org.espalier.study;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -199,10 +200,24 @@ public final class Studies {
           content,
           content.records().values().parallelStream()
               .filter(ending -> CellRecord.DONE.equals(ending.status()))
-              .filter(ending -> isThere(directory, ending.answer()))
+              .filter(ending -> isWhole(directory, ending.answer()))
               .filter(ending -> isThere(directory, ending.tree()))
               .map(RecordLog.Ending::cell)
               .collect(Collectors.toSet()));
+    }
+
+    /** A damaged answer is made again, as a missing one is. */
+    private static boolean isWhole(
+        RunDirectory directory, RecordLog.Ending.@Nullable Answer answer) {
+      if (answer == null || !isThere(directory, answer.file())) {
+        return false;
+      }
+      try {
+        byte[] bytes = Files.readAllBytes(directory.root().resolve(answer.file()));
+        return Canonical.sha256(bytes).equals(answer.sha256());
+      } catch (IOException e) {
+        return false;
+      }
     }
 
     private static boolean isThere(RunDirectory directory, @Nullable String file) {
