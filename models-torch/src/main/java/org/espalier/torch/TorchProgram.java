@@ -72,6 +72,9 @@ public final class TorchProgram implements AutoCloseable {
     texts.add(ProgramText.resource(TorchProgram.class, "common.py"));
     texts.addAll(builder.texts);
     texts.add(ProgramText.resource(TorchProgram.class, "loading.py"));
+    if (builder.traced) {
+      texts.replaceAll(ProgramText::traced);
+    }
     text = new ProgramText(name, texts, attributes, weightNames);
     PtNDManager manager = TorchEngine.manager();
     try {
@@ -236,6 +239,16 @@ public final class TorchProgram implements AutoCloseable {
     return results.get(0);
   }
 
+  /**
+   * What a {@link Builder#traced traced} program remembered of its last call.
+   *
+   * @param name as in the mark of its text
+   * @return float32; to be closed by the caller
+   */
+  public TorchTensor traced(String name) {
+    return call("traced", name);
+  }
+
   private EspalierException failure(String method, EngineException e) {
     String message = String.valueOf(e.getMessage());
     boolean memory = message.contains("out of memory") || message.contains("can't allocate memory");
@@ -356,6 +369,7 @@ public final class TorchProgram implements AutoCloseable {
     private Device device = Device.cpu();
     private @Nullable DType requested;
     private DType dtype = DType.F32;
+    private boolean traced;
 
     private Builder(String className) {
       this.className = className;
@@ -409,6 +423,16 @@ public final class TorchProgram implements AutoCloseable {
      */
     public Builder dtype(DType dtype) {
       this.requested = dtype;
+      return this;
+    }
+
+    /**
+     * Remembers intermediate tensors, for tests of parity: each line {@code #= NAME := VALUE} of
+     * the texts, a comment otherwise, keeps the value of an expression under the name that another
+     * one gives; {@link TorchProgram#traced} reads it after a call. {@code w} must be in scope.
+     */
+    public Builder traced() {
+      traced = true;
       return this;
     }
 

@@ -194,6 +194,7 @@ public interface WeightSource extends AutoCloseable {
           "model.safetensors",
           "model.safetensors.index.json",
           "diffusion_pytorch_model.safetensors",
+          "diffusion_pytorch_model.safetensors.index.json",
           "pytorch_model.bin");
     }
     if (!Files.isRegularFile(file)) {
