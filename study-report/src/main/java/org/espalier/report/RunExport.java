@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.BiConsumer;
+import java.util.regex.Pattern;
 import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVPrinter;
 import org.apache.parquet.schema.LogicalTypeAnnotation;
@@ -33,6 +34,9 @@ import org.yaml.snakeyaml.Yaml;
 
 /** Writes a run in the forms that others read. */
 public final class RunExport {
+  /** What spreadsheets run when it stands first in a cell. */
+  private static final Pattern FORMULA = Pattern.compile("'*[=+\\-@\\t\\r]");
+
   private final RunData data;
   private final Path out;
 
@@ -165,7 +169,7 @@ public final class RunExport {
         new CSVPrinter(text, CSVFormat.RFC4180.builder().setHeader(header).get())) {
       for (Map<String, Object> row : table.rows()) {
         for (String column : header) {
-          printer.print(row.get(column));
+          printer.print(row.get(column) instanceof String words ? inert(words) : row.get(column));
         }
         printer.println();
       }
@@ -173,6 +177,14 @@ public final class RunExport {
       throw new IllegalStateException("text does not fail", e);
     }
     return text.toString();
+  }
+
+  /**
+   * A text that no spreadsheet takes for a formula: an apostrophe goes before it, and before those
+   * that it begins with, so that taking one apostrophe away gives the text back.
+   */
+  private static String inert(String text) {
+    return FORMULA.matcher(text).lookingAt() ? "'" + text : text;
   }
 
   private Path parquet() {
@@ -188,14 +200,20 @@ public final class RunExport {
                         : Types.optional(type).named(name)));
     Path file = out.resolve("cells.parquet");
     try {
-      Files.createDirectories(out);
-      Files.deleteIfExists(file);
-      try (ParquetWriter<Map<String, Object>> writer =
-          ParquetWriter.writeFile(
-              schema.named("cells"), file.toFile(), (row, cell) -> row.forEach(cell::write))) {
-        for (Map<String, Object> row : table.rows()) {
-          writer.write(row);
+      Path own = Files.createTempDirectory("espalier");
+      Path fresh = own.resolve("cells.parquet");
+      try {
+        try (ParquetWriter<Map<String, Object>> writer =
+            ParquetWriter.writeFile(
+                schema.named("cells"), fresh.toFile(), (row, cell) -> row.forEach(cell::write))) {
+          for (Map<String, Object> row : table.rows()) {
+            writer.write(row);
+          }
         }
+        WholeFile.write(file, Files.readAllBytes(fresh));
+      } finally {
+        Files.deleteIfExists(fresh);
+        Files.delete(own);
       }
     } catch (IOException e) {
       throw new EspalierException(
