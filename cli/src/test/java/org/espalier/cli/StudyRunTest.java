@@ -190,6 +190,9 @@ class StudyRunTest {
             "{inline: [a red circle, a blue square, two green stars]}", "{file: prompts.txt}"));
     Path out = run("out");
     Files.writeString(prompts, "a blue circle\n");
+    assertThat(espalier("resume", out).code()).as("the run keeps its own prompts").isZero();
+    Path own = out.resolve("prompts.jsonl");
+    Files.writeString(own, Files.readString(own).replace("red", "blue"));
     CommandLineKit.Ended ended = espalier("resume", out);
     assertThat(ended.code()).isEqualTo(2);
     assertThat(ended.err()).contains("another configuration");

@@ -18,6 +18,7 @@ import org.espalier.api.EspalierException;
 import org.espalier.records.CellRecord;
 import org.espalier.records.Images;
 import org.espalier.records.RunDirectory;
+import org.espalier.records.WholeFile;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -95,7 +96,7 @@ public final class HtmlReport {
               .formatted(html.length, size.bytes()),
           "Maybe set --max-bytes " + (html.length + (1 << 20)) + ".");
     }
-    RunDirectory.write(file, html);
+    WholeFile.write(file, html);
     return file;
   }
 
@@ -331,11 +332,11 @@ public final class HtmlReport {
   }
 
   private static @Nullable String image(RunDirectory directory, String name, Size size) {
+    Path file = directory.file(name);
+    if (!Files.isRegularFile(file)) {
+      return null;
+    }
     try {
-      Path file = directory.root().resolve(name);
-      if (!Files.isRegularFile(file)) {
-        return null;
-      }
       return Images.dataUri(file, size.side(), size.lossy());
     } catch (EspalierException e) {
       return null;
@@ -345,14 +346,14 @@ public final class HtmlReport {
   private record Tree(JsonNode json, long bytes) {}
 
   private static @Nullable Tree tree(RunDirectory directory, String name) {
-    Path file = directory.root().resolve(name);
+    Path file = directory.file(name);
     if (!Files.isRegularFile(file)) {
       return null;
     }
     JsonNode tree = RunDirectory.readJson(file);
     try {
       if (tree.path("sheet") instanceof ObjectNode sheet) {
-        Path thumbnails = directory.root().resolve(sheet.path("file").asText());
+        Path thumbnails = directory.file(sheet.path("file").asText());
         if (Files.isRegularFile(thumbnails)) {
           String uri =
               "data:image/jpeg;base64,"

@@ -26,7 +26,7 @@ import org.espalier.api.EspalierException;
 import org.espalier.plugins.Canonical;
 import org.espalier.records.Amount;
 import org.espalier.records.CellRecord;
-import org.espalier.records.RunDirectory;
+import org.espalier.records.WholeFile;
 import org.jspecify.annotations.Nullable;
 import org.yaml.snakeyaml.DumperOptions;
 import org.yaml.snakeyaml.Yaml;
@@ -85,7 +85,7 @@ public final class RunExport {
 
   private Path text(String name, String text) {
     Path file = out.resolve(name);
-    RunDirectory.write(file, text.getBytes(StandardCharsets.UTF_8));
+    WholeFile.write(file, text.getBytes(StandardCharsets.UTF_8));
     return file;
   }
 
@@ -330,9 +330,15 @@ public final class RunExport {
     if (record.images() == null) {
       return;
     }
-    Path from = data.directory().root().resolve(record.images().answer());
+    Path from = data.directory().file(record.images().answer());
     try {
-      RunDirectory.write(to, Files.readAllBytes(from));
+      byte[] png = Files.readAllBytes(from);
+      if (!Canonical.sha256(png).equals(record.images().answerSha256())) {
+        throw EspalierException.config(
+            "The image (" + from + ") is not the one that was made: its hash differs.",
+            "Maybe use `espalier resume` to make damaged images again.");
+      }
+      WholeFile.write(to, png);
     } catch (IOException e) {
       throw new EspalierException(
           EspalierException.Code.RESOURCE,
@@ -366,7 +372,7 @@ public final class RunExport {
                     String index =
                         String.format(Locale.ROOT, "%05d", Math.max(0, order.indexOf(id)));
                     JsonNode fields = metadata.getOrDefault(id, RunJson.object());
-                    RunDirectory.write(
+                    WholeFile.write(
                         root.resolve(index).resolve("metadata.jsonl"),
                         (fields + "\n").getBytes(StandardCharsets.UTF_8));
                     for (int i = 0; i < cells.size(); i++) {
@@ -376,7 +382,7 @@ public final class RunExport {
                       results.append(result(index + "/samples/" + sample, cells.get(i), fields));
                     }
                   });
-              RunDirectory.write(
+              WholeFile.write(
                   root.resolve("results.jsonl"),
                   results.toString().getBytes(StandardCharsets.UTF_8));
             });
@@ -504,13 +510,13 @@ public final class RunExport {
   }
 
   private static void put(Path run, String name, String value) {
-    RunDirectory.write(run.resolve(name), value.getBytes(StandardCharsets.UTF_8));
+    WholeFile.write(run.resolve(name), value.getBytes(StandardCharsets.UTF_8));
   }
 
   private static void yaml(Path file, Map<String, Object> map) {
     DumperOptions options = new DumperOptions();
     options.setDefaultFlowStyle(DumperOptions.FlowStyle.BLOCK);
-    RunDirectory.write(file, new Yaml(options).dump(map).getBytes(StandardCharsets.UTF_8));
+    WholeFile.write(file, new Yaml(options).dump(map).getBytes(StandardCharsets.UTF_8));
   }
 
   private static long hash(String text) {
