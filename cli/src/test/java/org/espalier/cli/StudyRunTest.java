@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.espalier.records.CellRecord;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
+import org.espalier.study.toys.ToyEncoder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -119,6 +120,28 @@ class StudyRunTest {
         assertThat(two.resolve("trees").resolve(file.getFileName().toString()))
             .hasSameBinaryContentAs(file);
       }
+    }
+  }
+
+  @Test
+  void pricingRunsNoNetwork() throws IOException {
+    study(TOY_STUDY.replace("toy-scale", "toy-encoder"));
+    Path out = run("out");
+    ToyEncoder.BROKEN.set(true);
+    try {
+      for (List<Object> args :
+          List.<List<Object>>of(
+              List.of("validate", directory.resolve("study.yaml")),
+              List.of("plan", directory.resolve("study.yaml")),
+              List.of("resume", out))) {
+        CommandLineKit.Ended ended = espalier(args.toArray());
+        assertThat(ended.code()).as(args + ": " + ended.err()).isZero();
+      }
+      CommandLineKit.Ended again =
+          espalier("run", directory.resolve("study.yaml"), "--out", directory.resolve("again"));
+      assertThat(again.out() + again.err()).contains("the text encoder ran");
+    } finally {
+      ToyEncoder.BROKEN.set(false);
     }
   }
 
