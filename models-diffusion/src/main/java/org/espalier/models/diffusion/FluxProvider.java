@@ -69,8 +69,8 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
     }
     try (FluxSources sources = sources(weights, config, context)) {
       FluxFiles files = sources.files();
-      FlowArchitecture flow = sources.flow();
-      AutoencoderArchitecture image = sources.image();
+      FluxArchitecture flow = sources.flow();
+      KlArchitecture image = sources.image();
       ClipTextConfig clipConfig = sources.clipConfig();
       FluxSettings settings = sources.settings();
 
@@ -87,17 +87,17 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
         ClipTextEncoder clip =
             keep(opened, new ClipTextEncoder(clipConfig, sources.clipWeights(), device));
         FluxTextEncoders encoders = new FluxTextEncoders(t5Tokenizer, t5, clipTokenizer, clip);
-        int patch = image.stride() * FlowArchitecture.PATCH;
+        int patch = image.stride() * FluxArchitecture.PATCH;
         int rows = settings.height() / patch;
         int columns = settings.width() / patch;
-        FluxTransformer transformer =
+        FlowNetwork transformer =
             keep(
                 opened,
-                new FluxTransformer(
+                new FlowNetwork(
                     flow, sources.flowWeights(), device, rows, columns, settings.textTokens()));
-        FluxAutoencoder autoencoder =
-            keep(opened, new FluxAutoencoder(image, sources.imageWeights(), device));
-        FluxTransformer.Text negative =
+        KlAutoencoder autoencoder =
+            keep(opened, new KlAutoencoder(image, sources.imageWeights(), device));
+        FlowNetwork.Text negative =
             settings.trueCfg() == 1
                 ? null
                 : keep(opened, encoders.encode(settings.negativePrompt()).text());
@@ -111,12 +111,12 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
                 device,
                 List.of(
                     transformer.program(), autoencoder.program(), t5.program(), clip.program()));
-        return new FluxModel(
+        return new FlowModel(
             card,
             transformer,
             autoencoder,
             encoders,
-            new FluxTransformer.Guidance(settings.guidance(), negative, settings.trueCfg()),
+            new FlowNetwork.Guidance(settings.guidance(), negative, settings.trueCfg()),
             sampler,
             rows,
             columns);
@@ -134,29 +134,29 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
           "The weights (" + weights + ") are not of a published FLUX.1.",
           "Maybe use random:dev, or the weights' directory.");
     }
-    FlowArchitecture flow = FlowArchitecture.PUBLISHED;
-    AutoencoderArchitecture image =
-        AutoencoderArchitecture.published(FluxSources.SCALE_FACTOR, FluxSources.SHIFT_FACTOR);
+    FluxArchitecture flow = FluxArchitecture.PUBLISHED;
+    KlArchitecture image =
+        KlArchitecture.published(FluxSources.SCALE_FACTOR, FluxSources.SHIFT_FACTOR);
     FluxSettings settings = FluxSettings.published(config);
-    int patch = image.stride() * FlowArchitecture.PATCH;
+    int patch = image.stride() * FluxArchitecture.PATCH;
     int rows = settings.height() / patch;
     int columns = settings.width() / patch;
     Deque<AutoCloseable> opened = new ArrayDeque<>();
     try {
-      FluxTransformer transformer =
+      FlowNetwork transformer =
           keep(
               opened,
-              new FluxTransformer(
+              new FlowNetwork(
                   flow,
                   WeightSource.random(flow.spec()),
                   device,
                   rows,
                   columns,
                   settings.textTokens()));
-      FluxAutoencoder autoencoder =
-          keep(opened, new FluxAutoencoder(image, WeightSource.random(image.spec()), device));
+      KlAutoencoder autoencoder =
+          keep(opened, new KlAutoencoder(image, WeightSource.random(image.spec()), device));
       FlowSampler sampler = settings.sampler();
-      return new FluxModel(
+      return new FlowModel(
           card(
               weights,
               settings,
@@ -166,9 +166,9 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
               List.of(transformer.program(), autoencoder.program())),
           transformer,
           autoencoder,
-          new FluxText.Untrained(
+          new FlowText.Untrained(
               device, settings.textTokens(), flow.textWidth(), flow.pooledWidth()),
-          new FluxTransformer.Guidance(settings.guidance(), null, 1),
+          new FlowNetwork.Guidance(settings.guidance(), null, 1),
           sampler,
           rows,
           columns);
@@ -196,7 +196,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   private ModelCard card(
       String weightsSha256,
       FluxSettings settings,
-      FlowArchitecture flow,
+      FluxArchitecture flow,
       FlowSampler sampler,
       Device device,
       List<TorchProgram> programs) {

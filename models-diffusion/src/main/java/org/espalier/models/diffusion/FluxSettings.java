@@ -48,14 +48,14 @@ record FluxSettings(
   static FluxSettings of(
       FluxConfig config,
       FluxFiles files,
-      FlowArchitecture flow,
-      AutoencoderArchitecture autoencoder) {
+      FluxArchitecture flow,
+      KlArchitecture autoencoder) {
     Variant variant = variant(config, files, flow);
     JsonNode own = files.config();
     if (config.guidance() != null && variant != Variant.DEV) {
       throw FluxConfig.guidanceWithout(variant.id(), config.guidance());
     }
-    int packed = FlowArchitecture.PATCH * FlowArchitecture.PATCH * autoencoder.latentChannels();
+    int packed = FluxArchitecture.PATCH * FluxArchitecture.PATCH * autoencoder.latentChannels();
     if (flow.latentChannels() != packed) {
       throw EspalierException.config(
           "The transformer %s reads %d channels a token, but the autoencoder %s gives %d (%d x 2 x 2)."
@@ -70,11 +70,11 @@ record FluxSettings(
     int side = own.path("image_size").asInt(1024);
     int width = config.width() == null ? side : config.width();
     int height = config.height() == null ? side : config.height();
-    int multiple = autoencoder.stride() * FlowArchitecture.PATCH;
+    int multiple = autoencoder.stride() * FluxArchitecture.PATCH;
     requireMultiple("width", width, multiple, autoencoder);
     requireMultiple("height", height, multiple, autoencoder);
-    FluxSamplerConfig sampler =
-        config.sampler() == null ? FluxSamplerConfig.DEFAULT : config.sampler();
+    FlowSamplerConfig sampler =
+        config.sampler() == null ? FlowSamplerConfig.DEFAULT : config.sampler();
     int imageTokens = (width / multiple) * (height / multiple);
     JsonNode ownSampler = own.path("sampler");
     Integer steps = sampler.steps();
@@ -110,7 +110,7 @@ record FluxSettings(
   }
 
   private static double shift(
-      FluxSamplerConfig sampler,
+      FlowSamplerConfig sampler,
       String kind,
       Variant variant,
       JsonNode ownSampler,
@@ -140,8 +140,8 @@ record FluxSettings(
    * @param config sampler, size and text length may be set
    */
   static FluxSettings published(FluxConfig config) {
-    FluxSamplerConfig sampler =
-        config.sampler() == null ? FluxSamplerConfig.DEFAULT : config.sampler();
+    FlowSamplerConfig sampler =
+        config.sampler() == null ? FlowSamplerConfig.DEFAULT : config.sampler();
     Integer steps = sampler.steps();
     Integer textTokens = config.textLength();
     int width = config.width() == null ? 1024 : config.width();
@@ -162,7 +162,7 @@ record FluxSettings(
   }
 
   private static void requireMultiple(
-      String name, int pixels, int multiple, AutoencoderArchitecture autoencoder) {
+      String name, int pixels, int multiple, KlArchitecture autoencoder) {
     if (pixels % multiple != 0) {
       throw EspalierException.config(
           "The %s (%d) gives a latent of %s pixels, which is not a multiple of the patch size %d."
@@ -172,13 +172,13 @@ record FluxSettings(
                   pixels % autoencoder.stride() == 0
                       ? Integer.toString(pixels / autoencoder.stride())
                       : "%.2f".formatted(pixels / (double) autoencoder.stride()),
-                  FlowArchitecture.PATCH),
+                  FluxArchitecture.PATCH),
           "Maybe set %s to %d."
               .formatted(name, Math.max(1, Math.round(pixels / (float) multiple)) * multiple));
     }
   }
 
-  private static Variant variant(FluxConfig config, FluxFiles files, FlowArchitecture flow) {
+  private static Variant variant(FluxConfig config, FluxFiles files, FluxArchitecture flow) {
     String asked = config.variant();
     Variant found =
         flow.guidanceEmbedded()

@@ -33,8 +33,8 @@ record FluxSources(
     WeightSource imageWeights,
     WeightSource t5Weights,
     WeightSource clipWeights,
-    FlowArchitecture flow,
-    AutoencoderArchitecture image,
+    FluxArchitecture flow,
+    KlArchitecture image,
     FluxSettings settings)
     implements AutoCloseable {
 
@@ -63,8 +63,8 @@ record FluxSources(
           keep(opened, DiffusersWeights.autoencoder(WeightSource.open(files.autoencoder())));
       WeightSource t5Weights = keep(opened, WeightSource.open(files.t5()));
       WeightSource clipWeights = keep(opened, WeightSource.open(files.clip()));
-      FlowArchitecture flow = flow(files, flowWeights);
-      AutoencoderArchitecture image = autoencoder(files, imageWeights);
+      FluxArchitecture flow = flow(files, flowWeights);
+      KlArchitecture image = autoencoder(files, imageWeights);
       requireWidth("T5 sequence", flow.textWidth(), t5Config.dModel(), files.t5());
       requireWidth("CLIP vector", flow.pooledWidth(), clipConfig.hiddenSize(), files.clip());
       FluxSettings settings = FluxSettings.of(config, files, flow, image);
@@ -94,13 +94,13 @@ record FluxSources(
     return source;
   }
 
-  private static FlowArchitecture flow(FluxFiles files, WeightSource weights) {
+  private static FluxArchitecture flow(FluxFiles files, WeightSource weights) {
     JsonNode own = files.config().path("params");
     JsonNode axes =
         own.has("axes_dim")
             ? own.get("axes_dim")
             : files.transformerConfig().path("axes_dims_rope");
-    return FlowArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000));
+    return FluxArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000));
   }
 
   private static @Nullable List<Integer> integers(JsonNode array) {
@@ -112,7 +112,7 @@ record FluxSources(
     return numbers;
   }
 
-  private static AutoencoderArchitecture autoencoder(FluxFiles files, WeightSource weights) {
+  private static KlArchitecture autoencoder(FluxFiles files, WeightSource weights) {
     JsonNode beside = files.autoencoderConfig();
     JsonNode own =
         beside.has("ae")
@@ -121,7 +121,7 @@ record FluxSources(
     // The diffusers name of the scale is scaling_factor.
     double scale =
         own.path("scale_factor").asDouble(own.path("scaling_factor").asDouble(SCALE_FACTOR));
-    return AutoencoderArchitecture.of(
+    return KlArchitecture.of(
         weights, scale, own.path("shift_factor").asDouble(SHIFT_FACTOR));
   }
 

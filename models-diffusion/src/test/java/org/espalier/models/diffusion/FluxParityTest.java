@@ -34,8 +34,8 @@ class FluxParityTest {
       JsonNode ae = mapper.readTree(metadata.get("ae"));
       List<Integer> axes = new ArrayList<>();
       params.get("axes_dim").forEach(axis -> axes.add(axis.asInt()));
-      FlowArchitecture architecture =
-          FlowArchitecture.of(weights, axes, params.get("theta").asDouble());
+      FluxArchitecture architecture =
+          FluxArchitecture.of(weights, axes, params.get("theta").asDouble());
       assertThat(architecture.heads()).isEqualTo(params.get("num_heads").asInt());
       assertThat(architecture.guidanceEmbedded())
           .isEqualTo(params.get("guidance_embed").asBoolean());
@@ -47,12 +47,12 @@ class FluxParityTest {
       // Weights without guidance embedding have no guidance to state.
       double scale =
           architecture.guidanceEmbedded() ? Double.parseDouble(metadata.get("guidance")) : 0;
-      FluxTransformer.Guidance guidance = new FluxTransformer.Guidance(scale, null, 1);
-      try (FluxTransformer transformer =
-              new FluxTransformer(architecture, weights, Device.cpu(), rows, columns, textTokens);
-          FluxAutoencoder autoencoder =
-              new FluxAutoencoder(
-                  AutoencoderArchitecture.of(
+      FlowNetwork.Guidance guidance = new FlowNetwork.Guidance(scale, null, 1);
+      try (FlowNetwork transformer =
+              new FlowNetwork(architecture, weights, Device.cpu(), rows, columns, textTokens);
+          KlAutoencoder autoencoder =
+              new KlAutoencoder(
+                  KlArchitecture.of(
                       imageWeights,
                       ae.get("scale_factor").asDouble(),
                       ae.get("shift_factor").asDouble()),
@@ -70,8 +70,8 @@ class FluxParityTest {
         double latent = 0;
         double image = 0;
         for (int row = 0; row < batch; row++) {
-          try (FluxTransformer.Text text =
-              new FluxTransformer.Text(
+          try (FlowNetwork.Text text =
+              new FlowNetwork.Text(
                   tensor(golden, "txt", row, batch), tensor(golden, "vec", row, batch))) {
             float[] x = part(golden, "noise", row, batch);
             first =
@@ -118,13 +118,13 @@ class FluxParityTest {
   }
 
   private static float[] at(
-      FluxTransformer transformer,
+      FlowNetwork transformer,
       float[] latent,
       float time,
-      FluxTransformer.Text text,
-      FluxTransformer.Guidance guidance) {
+      FlowNetwork.Text text,
+      FlowNetwork.Guidance guidance) {
     return transformer
-        .velocities(List.of(new FluxTransformer.Row(latent, time, text)), guidance)
+        .velocities(List.of(new FlowNetwork.Row(latent, time, text)), guidance)
         .get(0);
   }
 

@@ -50,17 +50,17 @@ class NanoFluxTest {
       JsonNode shift = mapper.readTree(golden.metadata().get("shift"));
       JsonNode cfg = mapper.readTree(golden.metadata().get("true_cfg"));
       int steps = Integer.parseInt(golden.metadata().get("steps"));
-      FluxSamplerConfig sampler = new FluxSamplerConfig("ode", steps, shift.asDouble(), null, null);
+      FlowSamplerConfig sampler = new FlowSamplerConfig("ode", steps, shift.asDouble(), null, null);
       String prompt = golden.metadata().get("prompt");
       try (GenerativeModel model =
               TinyFlux.load(TinyFlux.config(weights, sampler, cfg.asDouble()), directory);
           Conditioning conditioning = model.encode(List.of(Prompt.of("p", prompt))).get(0)) {
-        FluxTransformer.Text text = ((FluxConditioning) conditioning).text();
+        FlowNetwork.Text text = ((FlowConditioning) conditioning).text();
         assertThat(ParityCase.largestError(text.text().toFloats(), golden.floats("txt")))
             .isLessThan(1e-4);
         assertThat(ParityCase.largestError(text.pooled().toFloats(), golden.floats("vec")))
             .isLessThan(1e-4);
-        FluxState state = new FluxState(0, golden.floats("noise"));
+        FlowState state = new FlowState(0, golden.floats("noise"));
         double velocity = Double.NaN;
         for (int step = 0; step < steps; step++) {
           ModelState next =
@@ -71,7 +71,7 @@ class NanoFluxTest {
           if (step == 0) {
             velocity = ParityCase.largestError(state.velocity(), golden.floats("velocity_first"));
           }
-          state = (FluxState) next;
+          state = (FlowState) next;
         }
         double latent = ParityCase.largestError(state.latent(), golden.floats("latent_tokens"));
         RgbImage image = model.decode(List.of(new DecodeRow(state, conditioning))).get(0).image();
@@ -96,9 +96,9 @@ class NanoFluxTest {
     FluxFiles files = FluxFiles.locate(bundle, FluxConfig.of("nano"), directory);
     JsonNode ae = files.autoencoderConfig().get("ae");
     try (WeightSource weights = WeightSource.open(files.autoencoder());
-        FluxAutoencoder autoencoder =
-            new FluxAutoencoder(
-                AutoencoderArchitecture.of(
+        KlAutoencoder autoencoder =
+            new KlAutoencoder(
+                KlArchitecture.of(
                     weights, ae.get("scale_factor").asDouble(), ae.get("shift_factor").asDouble()),
                 weights,
                 Device.cpu())) {

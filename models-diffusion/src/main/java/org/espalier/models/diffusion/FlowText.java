@@ -7,13 +7,13 @@ import org.espalier.spi.Noise;
 import org.espalier.torch.TorchTensor;
 
 /** How prompts become what the transformer is conditioned on. Thread-safe. */
-interface FluxText extends AutoCloseable {
+interface FlowText extends AutoCloseable {
   /**
    * Encodes a prompt.
    *
    * @param prompt any text; may be empty
    */
-  FluxConditioning encode(String prompt);
+  FlowConditioning encode(String prompt);
 
   /**
    * Floating-point operations of {@link #encode}.
@@ -36,15 +36,15 @@ interface FluxText extends AutoCloseable {
    * @param width of a token
    * @param pooledWidth of the pooled vector
    */
-  record Untrained(Device device, int tokens, int width, int pooledWidth) implements FluxText {
+  record Untrained(Device device, int tokens, int width, int pooledWidth) implements FlowText {
     @Override
-    public FluxConditioning encode(String prompt) {
+    public FlowConditioning encode(String prompt) {
       DrawKey key = DrawKey.root(0).child(prompt);
       float[] words = KeyedNoise.gaussian(new Noise.Keyed(key), 0, tokens * width);
       float[] vector = KeyedNoise.gaussian(new Noise.Keyed(key), 1, pooledWidth);
       TorchTensor text = TorchTensor.of(device, words, 1, tokens, width);
       TorchTensor pooled = TorchTensor.of(device, vector, 1, pooledWidth);
-      return new FluxConditioning(new FluxTransformer.Text(text, pooled), false);
+      return new FlowConditioning(new FlowNetwork.Text(text, pooled), false);
     }
 
     @Override

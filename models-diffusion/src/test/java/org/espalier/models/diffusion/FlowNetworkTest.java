@@ -17,16 +17,16 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 @NullUnmarked
-class FluxTransformerTest {
+class FlowNetworkTest {
   private static final int TEXT = 5;
   @TempDir Path directory;
 
-  private FluxTransformer load() {
+  private FlowNetwork load() {
     Path file = directory.resolve("flux.safetensors");
     TinyFlux.write(file, TinyFlux.parity("weights"));
     try (WeightSource weights = new SafetensorsFile(file)) {
-      return new FluxTransformer(
-          FlowArchitecture.of(weights, List.of(8, 12, 12), 10000),
+      return new FlowNetwork(
+          FluxArchitecture.of(weights, List.of(8, 12, 12), 10000),
           weights,
           Device.cpu(),
           2,
@@ -43,8 +43,8 @@ class FluxTransformerTest {
     return values;
   }
 
-  private static FluxTransformer.Text text(Random random) {
-    return new FluxTransformer.Text(
+  private static FlowNetwork.Text text(Random random) {
+    return new FlowNetwork.Text(
         TorchTensor.of(Device.cpu(), gaussian(random, TEXT * 48), 1, TEXT, 48),
         TorchTensor.of(Device.cpu(), gaussian(random, 32), 1, 32));
   }
@@ -53,22 +53,22 @@ class FluxTransformerTest {
   @Test
   void oneCallForRowsOfDifferentTimesAndPromptsIsCloseToOneCallEach() {
     Random random = new Random(1);
-    try (FluxTransformer transformer = load();
-        FluxTransformer.Text red = text(random);
-        FluxTransformer.Text green = text(random);
-        FluxTransformer.Text negative = text(random)) {
-      List<FluxTransformer.Row> rows = new ArrayList<>();
+    try (FlowNetwork transformer = load();
+        FlowNetwork.Text red = text(random);
+        FlowNetwork.Text green = text(random);
+        FlowNetwork.Text negative = text(random)) {
+      List<FlowNetwork.Row> rows = new ArrayList<>();
       for (int i = 0; i < 4; i++) {
         rows.add(
-            new FluxTransformer.Row(
+            new FlowNetwork.Row(
                 gaussian(random, transformer.latentLength()),
                 1 - 0.2f * i,
                 i % 2 == 0 ? red : green));
       }
-      for (FluxTransformer.Guidance guidance :
+      for (FlowNetwork.Guidance guidance :
           List.of(
-              new FluxTransformer.Guidance(3.5, null, 1),
-              new FluxTransformer.Guidance(3.5, negative, 4))) {
+              new FlowNetwork.Guidance(3.5, null, 1),
+              new FlowNetwork.Guidance(3.5, negative, 4))) {
         long before = transformer.countedRows();
         List<float[]> together = transformer.evaluate(rows, guidance);
         assertThat(transformer.countedRows() - before).isEqualTo(4L * guidance.rows());
@@ -85,15 +85,15 @@ class FluxTransformerTest {
   @Test
   void guidanceIsReadByWeightsThatHaveItsEmbedding() {
     Random random = new Random(2);
-    try (FluxTransformer transformer = load();
-        FluxTransformer.Text text = text(random)) {
-      FluxTransformer.Row row =
-          new FluxTransformer.Row(gaussian(random, transformer.latentLength()), 0.5f, text);
+    try (FlowNetwork transformer = load();
+        FlowNetwork.Text text = text(random)) {
+      FlowNetwork.Row row =
+          new FlowNetwork.Row(gaussian(random, transformer.latentLength()), 0.5f, text);
       List<float[]> answers = new ArrayList<>();
       for (double scale : new double[] {1, 3.5}) {
         answers.add(
             transformer
-                .velocities(List.of(row), new FluxTransformer.Guidance(scale, null, 1))
+                .velocities(List.of(row), new FlowNetwork.Guidance(scale, null, 1))
                 .get(0));
       }
       assertThat(answers.get(0)).isNotEqualTo(answers.get(1));
@@ -102,7 +102,7 @@ class FluxTransformerTest {
 
   @Test
   void theMemoryOfARowGrowsWithItsTokensItsTypeAndThePairOfGuidance() {
-    FlowArchitecture flux = FlowArchitecture.PUBLISHED;
+    FluxArchitecture flux = FluxArchitecture.PUBLISHED;
     long megapixel = flux.bytes(64 * 64, 512, DType.BF16);
     // Below: what the widest single block alone holds in bfloat16, its two joined layers.
     assertThat(megapixel).isBetween(4608L * 2 * (4 * 3072 + 2 * 12288), 1L << 30);
@@ -112,11 +112,11 @@ class FluxTransformerTest {
         .isLessThan(2 * megapixel);
     assertThat(flux.bytes(16 * 16, 512, DType.BF16)).isLessThan(megapixel / 5);
     Random random = new Random(3);
-    try (FluxTransformer transformer = load();
-        FluxTransformer.Text negative = text(random)) {
-      long row = transformer.rowBytes(new FluxTransformer.Guidance(3.5, null, 1));
+    try (FlowNetwork transformer = load();
+        FlowNetwork.Text negative = text(random)) {
+      long row = transformer.rowBytes(new FlowNetwork.Guidance(3.5, null, 1));
       assertThat(row).isPositive();
-      assertThat(transformer.rowBytes(new FluxTransformer.Guidance(3.5, negative, 4)))
+      assertThat(transformer.rowBytes(new FlowNetwork.Guidance(3.5, negative, 4)))
           .isEqualTo(2 * row);
     }
   }

@@ -8,7 +8,7 @@ import org.espalier.spi.Conditioning;
  * @param text what the transformer reads
  * @param truncated whether the prompt was longer than one of the encoders reads
  */
-record FluxConditioning(FluxTransformer.Text text, boolean truncated) implements Conditioning {
+record FlowConditioning(FlowNetwork.Text text, boolean truncated) implements Conditioning {
   @Override
   public void close() {
     text.close();

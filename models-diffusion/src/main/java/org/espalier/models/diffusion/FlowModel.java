@@ -34,12 +34,12 @@ import org.espalier.spi.WorkCounters;
  * afterwards, the evaluation is reused. So a particle method that previews every particle pays each
  * evaluation once.
  */
-final class FluxModel implements GenerativeModel {
+final class FlowModel implements GenerativeModel {
   private final ModelCard card;
-  private final FluxTransformer transformer;
-  private final FluxAutoencoder autoencoder;
-  private final FluxText encoders;
-  private final FluxTransformer.Guidance guidance;
+  private final FlowNetwork transformer;
+  private final KlAutoencoder autoencoder;
+  private final FlowText encoders;
+  private final FlowNetwork.Guidance guidance;
   private final FlowSampler sampler;
   private final int rows;
   private final int columns;
@@ -56,12 +56,12 @@ final class FluxModel implements GenerativeModel {
    * @param rows image tokens from top to bottom
    * @param columns image tokens from left to right
    */
-  FluxModel(
+  FlowModel(
       ModelCard card,
-      FluxTransformer transformer,
-      FluxAutoencoder autoencoder,
-      FluxText encoders,
-      FluxTransformer.Guidance guidance,
+      FlowNetwork transformer,
+      KlAutoencoder autoencoder,
+      FlowText encoders,
+      FlowNetwork.Guidance guidance,
       FlowSampler sampler,
       int rows,
       int columns) {
@@ -119,29 +119,29 @@ final class FluxModel implements GenerativeModel {
   public List<ModelState> begin(List<Root> batch) {
     List<ModelState> states = new ArrayList<>(batch.size());
     for (Root root : batch) {
-      states.add(new FluxState(0, noise(root.noise(), 0)));
+      states.add(new FlowState(0, noise(root.noise(), 0)));
     }
     return states;
   }
 
   @Override
   public List<List<ModelState>> expand(List<Branch> batch) {
-    List<FluxState> parents = new ArrayList<>(batch.size());
+    List<FlowState> parents = new ArrayList<>(batch.size());
     List<Conditioning> conditionings = new ArrayList<>(batch.size());
     for (Branch branch : batch) {
-      parents.add((FluxState) branch.state());
+      parents.add((FlowState) branch.state());
       conditionings.add(branch.conditioning());
     }
     evaluate(parents, conditionings);
     List<List<ModelState>> children = new ArrayList<>(batch.size());
     for (int i = 0; i < parents.size(); i++) {
-      FluxState parent = parents.get(i);
+      FlowState parent = parents.get(i);
       int step = parent.step();
       List<ModelState> siblings = new ArrayList<>();
       for (Noise draw : batch.get(i).draws()) {
         float[] added = sampler.isStochastic(step) ? noise(draw, step + 1) : new float[0];
         siblings.add(
-            new FluxState(step + 1, sampler.step(parent.latent(), parent.velocity(), step, added)));
+            new FlowState(step + 1, sampler.step(parent.latent(), parent.velocity(), step, added)));
       }
       children.add(siblings);
     }
@@ -152,14 +152,14 @@ final class FluxModel implements GenerativeModel {
   public List<ModelState> rewind(List<RewindRow> batch) {
     List<ModelState> states = new ArrayList<>(batch.size());
     for (RewindRow row : batch) {
-      FluxState state = (FluxState) row.state();
+      FlowState state = (FlowState) row.state();
       int to = row.toStep();
       if (to < 0 || to >= state.step()) {
         throw new IllegalArgumentException(
             "a state at step " + state.step() + " cannot be rewound to step " + to);
       }
       states.add(
-          new FluxState(
+          new FlowState(
               to, sampler.renoised(state.latent(), state.step(), to, noise(row.noise(), to))));
     }
     return states;
@@ -167,11 +167,11 @@ final class FluxModel implements GenerativeModel {
 
   @Override
   public List<Artifact> decode(List<DecodeRow> batch) {
-    List<FluxState> states = new ArrayList<>(batch.size());
-    List<FluxState> incomplete = new ArrayList<>();
+    List<FlowState> states = new ArrayList<>(batch.size());
+    List<FlowState> incomplete = new ArrayList<>();
     List<Conditioning> conditionings = new ArrayList<>();
     for (DecodeRow row : batch) {
-      FluxState state = (FluxState) row.state();
+      FlowState state = (FlowState) row.state();
       states.add(state);
       if (state.step() < sampler.steps()) {
         incomplete.add(state);
@@ -180,7 +180,7 @@ final class FluxModel implements GenerativeModel {
     }
     evaluate(incomplete, conditionings);
     List<float[]> latents = new ArrayList<>(batch.size());
-    for (FluxState state : states) {
+    for (FlowState state : states) {
       latents.add(
           state.step() < sampler.steps()
               ? sampler.denoised(state.latent(), state.velocity(), state.step())
@@ -194,20 +194,20 @@ final class FluxModel implements GenerativeModel {
   }
 
   /** Evaluates the network for the states that have no velocity yet, each once. */
-  private void evaluate(List<FluxState> states, List<Conditioning> conditionings) {
-    Set<FluxState> seen = Collections.newSetFromMap(new IdentityHashMap<>());
-    List<FluxState> due = new ArrayList<>();
-    List<FluxTransformer.Row> evaluations = new ArrayList<>();
+  private void evaluate(List<FlowState> states, List<Conditioning> conditionings) {
+    Set<FlowState> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+    List<FlowState> due = new ArrayList<>();
+    List<FlowNetwork.Row> evaluations = new ArrayList<>();
     for (int i = 0; i < states.size(); i++) {
-      FluxState state = states.get(i);
+      FlowState state = states.get(i);
       if (state.step() >= sampler.steps()) {
         throw new IllegalArgumentException("a complete state cannot be expanded");
       }
       if (!state.isEvaluated() && seen.add(state)) {
         due.add(state);
-        FluxConditioning conditioning = (FluxConditioning) conditionings.get(i);
+        FlowConditioning conditioning = (FlowConditioning) conditionings.get(i);
         evaluations.add(
-            new FluxTransformer.Row(
+            new FlowNetwork.Row(
                 state.latent(), sampler.time(state.step()), conditioning.text()));
       }
     }
@@ -235,7 +235,7 @@ final class FluxModel implements GenerativeModel {
 
   @Override
   public void close() {
-    FluxTransformer.Text negative = guidance.negative();
+    FlowNetwork.Text negative = guidance.negative();
     try (transformer;
         autoencoder;
         encoders;

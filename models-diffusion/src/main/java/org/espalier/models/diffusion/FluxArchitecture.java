@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param guidanceEmbedded whether there is an embedding of the guidance scale ({@code dev})
  * @param qkvBias whether query, key and value projections have biases
  */
-record FlowArchitecture(
+record FluxArchitecture(
     int latentChannels,
     int textWidth,
     int pooledWidth,
@@ -43,14 +43,14 @@ record FlowArchitecture(
   static final int PATCH = 2;
 
   /** FLUX.1-dev. */
-  static final FlowArchitecture PUBLISHED =
-      new FlowArchitecture(
+  static final FluxArchitecture PUBLISHED =
+      new FluxArchitecture(
           64, 4096, 768, 3072, 12288, 24, 19, 38, List.of(16, 56, 56), 10000, true, true);
 
   /** Width of the sinusoidal embedding of times and guidance scales. */
   private static final int SINUSOID = 256;
 
-  FlowArchitecture {
+  FluxArchitecture {
     axes = List.copyOf(axes);
     int head = width / heads;
     if (width % heads != 0 || axes.stream().mapToInt(Integer::intValue).sum() != head) {
@@ -72,7 +72,7 @@ record FlowArchitecture(
    * @param axes rotary axes of the configuration, or null for FLUX.1's proportions (1 : 3.5 : 3.5)
    * @param theta the rotary base; 10000 in FLUX.1
    */
-  static FlowArchitecture of(WeightSource weights, @Nullable List<Integer> axes, double theta) {
+  static FluxArchitecture of(WeightSource weights, @Nullable List<Integer> axes, double theta) {
     TensorInfo imageIn = weights.info("img_in.weight");
     int width = imageIn.size(0);
     int doubleBlocks = count(weights, "double_blocks.%d.img_mod.lin.weight");
@@ -98,7 +98,7 @@ record FlowArchitecture(
             ? weights.info("double_blocks.0.img_mlp.0.weight").size(0)
             : weights.info("single_blocks.0.linear1.weight").size(0) - 3 * width;
     int side = head * 7 / 16;
-    return new FlowArchitecture(
+    return new FluxArchitecture(
         imageIn.size(1),
         weights.info("txt_in.weight").size(1),
         weights.info("vector_in.in_layer.weight").size(1),

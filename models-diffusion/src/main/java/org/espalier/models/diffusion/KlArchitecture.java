@@ -18,7 +18,7 @@ import org.espalier.torch.WeightSpec;
  * @param scaleFactor by which latents are multiplied after {@code shiftFactor} was taken off
  * @param shiftFactor the mean of latents
  */
-record AutoencoderArchitecture(
+record KlArchitecture(
     int latentChannels,
     int imageChannels,
     List<Integer> levels,
@@ -27,7 +27,7 @@ record AutoencoderArchitecture(
     double scaleFactor,
     double shiftFactor) {
 
-  AutoencoderArchitecture {
+  KlArchitecture {
     levels = List.copyOf(levels);
     if (!(scaleFactor > 0) || !Double.isFinite(scaleFactor) || !Double.isFinite(shiftFactor)) {
       throw EspalierException.config(
@@ -50,8 +50,8 @@ record AutoencoderArchitecture(
    * @param scaleFactor of latents
    * @param shiftFactor of latents
    */
-  static AutoencoderArchitecture published(double scaleFactor, double shiftFactor) {
-    return new AutoencoderArchitecture(
+  static KlArchitecture published(double scaleFactor, double shiftFactor) {
+    return new KlArchitecture(
         16, 3, List.of(128, 256, 512, 512), 2, false, scaleFactor, shiftFactor);
   }
 
@@ -62,7 +62,7 @@ record AutoencoderArchitecture(
    * @param scaleFactor 0.3611 in FLUX.1
    * @param shiftFactor 0.1159 in FLUX.1
    */
-  static AutoencoderArchitecture of(WeightSource weights, double scaleFactor, double shiftFactor) {
+  static KlArchitecture of(WeightSource weights, double scaleFactor, double shiftFactor) {
     List<Integer> levels = new ArrayList<>();
     while (weights.names().contains("decoder.up." + levels.size() + ".block.0.conv1.weight")) {
       levels.add(weights.info("decoder.up." + levels.size() + ".block.0.conv1.weight").size(0));
@@ -76,7 +76,7 @@ record AutoencoderArchitecture(
     while (weights.names().contains("decoder.up.0.block." + decoderBlocks + ".conv1.weight")) {
       decoderBlocks++;
     }
-    return new AutoencoderArchitecture(
+    return new KlArchitecture(
         weights.info("decoder.conv_in.weight").size(1),
         weights.info("decoder.conv_out.weight").size(0),
         levels,

@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
  * The transformer of FLUX.1 for images of one size. Work is counted at the native call.
  * Thread-safe.
  */
-final class FluxTransformer implements AutoCloseable {
-  private final FlowArchitecture architecture;
+final class FlowNetwork implements AutoCloseable {
+  private final FluxArchitecture architecture;
   private final TorchProgram program;
   private final int rows;
   private final int columns;
@@ -34,8 +34,8 @@ final class FluxTransformer implements AutoCloseable {
    * @param columns image tokens from left to right
    * @param textTokens length of the text sequences, padding included
    */
-  FluxTransformer(
-      FlowArchitecture architecture,
+  FlowNetwork(
+      FluxArchitecture architecture,
       WeightSource weights,
       Device device,
       int rows,
@@ -47,7 +47,7 @@ final class FluxTransformer implements AutoCloseable {
     this.textTokens = textTokens;
     this.program =
         TorchProgram.builder("Flux")
-            .text(FluxTransformer.class, "flux.py")
+            .text(FlowNetwork.class, "flux.py")
             .attribute("double_blocks", architecture.doubleBlocks())
             .attribute("single_blocks", architecture.singleBlocks())
             .attribute("heads", architecture.heads())

@@ -15,8 +15,8 @@ import org.espalier.torch.WeightSource;
  * as channels, then rows, then columns. It computes in float32 on the CPU, in bfloat16 on a GPU.
  * Thread-safe.
  */
-final class FluxAutoencoder implements AutoCloseable {
-  private final AutoencoderArchitecture architecture;
+final class KlAutoencoder implements AutoCloseable {
+  private final KlArchitecture architecture;
   private final TorchProgram program;
   private final AtomicLong countedFlops = new AtomicLong();
   private final AtomicLong countedImages = new AtomicLong();
@@ -28,11 +28,11 @@ final class FluxAutoencoder implements AutoCloseable {
    * @param weights in Black Forest Labs' keys
    * @param device where it computes
    */
-  FluxAutoencoder(AutoencoderArchitecture architecture, WeightSource weights, Device device) {
+  KlAutoencoder(KlArchitecture architecture, WeightSource weights, Device device) {
     this.architecture = architecture;
     this.program =
-        TorchProgram.builder("FluxAutoencoder")
-            .text(FluxAutoencoder.class, "flux_ae.py")
+        TorchProgram.builder("KlAutoencoder")
+            .text(KlAutoencoder.class, "flux_ae.py")
             .attribute("levels", architecture.levels().size())
             .attribute("blocks", architecture.blocks())
             .attribute("scale_factor", architecture.scaleFactor())
@@ -41,7 +41,7 @@ final class FluxAutoencoder implements AutoCloseable {
             .load(weights, architecture.spec());
   }
 
-  AutoencoderArchitecture architecture() {
+  KlArchitecture architecture() {
     return architecture;
   }
 
@@ -67,7 +67,7 @@ final class FluxAutoencoder implements AutoCloseable {
    */
   long flops(int rows, int columns) {
     return architecture.decodeFlops(
-        (long) rows * FlowArchitecture.PATCH, (long) columns * FlowArchitecture.PATCH);
+        (long) rows * FluxArchitecture.PATCH, (long) columns * FluxArchitecture.PATCH);
   }
 
   /**
@@ -78,7 +78,7 @@ final class FluxAutoencoder implements AutoCloseable {
    * @param columns packed columns
    */
   List<RgbImage> decode(List<float[]> latents, int rows, int columns) {
-    int side = architecture.stride() * FlowArchitecture.PATCH;
+    int side = architecture.stride() * FluxArchitecture.PATCH;
     return RowExecutor.map(
         program.device(),
         latents,
@@ -120,7 +120,7 @@ final class FluxAutoencoder implements AutoCloseable {
    * @throws EspalierException CONFIG where the sides are not, or the weights lack the encoder
    */
   float[] encode(RgbImage image) {
-    int side = architecture.stride() * FlowArchitecture.PATCH;
+    int side = architecture.stride() * FluxArchitecture.PATCH;
     if (image.width() % side != 0 || image.height() % side != 0) {
       throw EspalierException.config(
           "An image of %d x %d pixels cannot be encoded: its sides must be multiples of %d."
