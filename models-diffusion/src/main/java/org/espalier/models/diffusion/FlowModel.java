@@ -23,7 +23,7 @@ import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
 
 /**
- * FLUX.1 as a step-wise sampler. A state at step s is a latent at the schedule's s-th time; the
+ * A flow as a step-wise sampler. A state at step s is a latent at the schedule's s-th time; the
  * Gaussian numbers that made it are those of its noise at step s: the root's are the initial noise,
  * those of an SDE step or of a rewind are added there.
  *
@@ -36,43 +36,35 @@ import org.espalier.spi.WorkCounters;
  */
 final class FlowModel implements GenerativeModel {
   private final ModelCard card;
-  private final FlowNetwork transformer;
-  private final KlAutoencoder autoencoder;
+  private final FlowNetwork network;
+  private final LatentDecoder autoencoder;
   private final FlowText encoders;
   private final FlowNetwork.Guidance guidance;
   private final FlowSampler sampler;
-  private final int rows;
-  private final int columns;
 
   /**
    * A model over loaded parts, which it owns.
    *
    * @param card what it is
-   * @param transformer for {@code rows} by {@code columns} image tokens
+   * @param network answers with velocities
    * @param autoencoder decodes
    * @param encoders read prompts
    * @param guidance of each evaluation; its negative text is owned too
    * @param sampler the schedule and the steps
-   * @param rows image tokens from top to bottom
-   * @param columns image tokens from left to right
    */
   FlowModel(
       ModelCard card,
-      FlowNetwork transformer,
-      KlAutoencoder autoencoder,
+      FlowNetwork network,
+      LatentDecoder autoencoder,
       FlowText encoders,
       FlowNetwork.Guidance guidance,
-      FlowSampler sampler,
-      int rows,
-      int columns) {
+      FlowSampler sampler) {
     this.card = card;
-    this.transformer = transformer;
+    this.network = network;
     this.autoencoder = autoencoder;
     this.encoders = encoders;
     this.guidance = guidance;
     this.sampler = sampler;
-    this.rows = rows;
-    this.columns = columns;
   }
 
   @Override
@@ -86,19 +78,29 @@ final class FlowModel implements GenerativeModel {
       return Cost.generate(0, 0, 0, encoders.flops(encode.text()));
     }
     if (work instanceof Work.Step step) {
-      return step.cached() ? Cost.generate(step.draws(), 0, 0, 0) : evaluation(step.draws());
+      return step.cached()
+          ? Cost.generate(step.draws(), 0, 0, 0)
+          : evaluation(step.draws(), step.conditioning());
     }
     if (work instanceof Work.Decode decode) {
-      Cost image = Cost.decode(1, autoencoder.flops(rows, columns));
-      return decode.step() < sampler.steps() ? image.plus(evaluation(0)) : image;
+      Cost image = Cost.decode(1, autoencoder.flops(network.rows(), network.columns()));
+      return decode.step() < sampler.steps()
+          ? image.plus(evaluation(0, decode.conditioning()))
+          : image;
     }
     return Cost.ZERO; // beginning and rewinding are arithmetic on latents
   }
 
-  private Cost evaluation(long nfe) {
-    int pair = guidance.rows();
-    return Cost.generate(
-        nfe, pair, pair * transformer.tokensPerRow(), pair * transformer.flopsPerRow());
+  private Cost evaluation(long nfe, Conditioning conditioning) {
+    int tokens =
+        conditioning instanceof FlowConditioning encoded ? encoded.tokens() : encoders.tokens("");
+    Cost positive = Cost.generate(nfe, 1, network.tokens(tokens), network.flops(tokens));
+    FlowConditioning negative = guidance.negative();
+    if (negative == null) {
+      return positive;
+    }
+    int away = negative.tokens();
+    return positive.plus(Cost.generate(0, 1, network.tokens(away), network.flops(away)));
   }
 
   @Override
@@ -187,7 +189,7 @@ final class FlowModel implements GenerativeModel {
               : state.latent());
     }
     List<Artifact> artifacts = new ArrayList<>(batch.size());
-    for (RgbImage image : autoencoder.decode(latents, rows, columns)) {
+    for (RgbImage image : autoencoder.decode(latents, network.rows(), network.columns())) {
       artifacts.add(Artifact.of(image));
     }
     return artifacts;
@@ -207,36 +209,32 @@ final class FlowModel implements GenerativeModel {
         due.add(state);
         FlowConditioning conditioning = (FlowConditioning) conditionings.get(i);
         evaluations.add(
-            new FlowNetwork.Row(
-                state.latent(), sampler.time(state.step()), conditioning.text()));
+            new FlowNetwork.Row(state.latent(), sampler.time(state.step()), conditioning));
       }
     }
-    List<float[]> velocities = transformer.velocities(evaluations, guidance);
+    List<float[]> velocities = network.velocities(evaluations, guidance);
     for (int i = 0; i < due.size(); i++) {
       due.get(i).evaluated(velocities.get(i));
     }
   }
 
   private float[] noise(Noise noise, int step) {
-    return KeyedNoise.gaussian(noise, step, transformer.latentLength());
+    return KeyedNoise.gaussian(noise, step, network.latentLength());
   }
 
   @Override
   public WorkCounters counters() {
-    long evaluated = transformer.countedRows();
     return new WorkCounters(
-        evaluated,
-        evaluated * transformer.tokensPerRow(),
-        evaluated * transformer.flopsPerRow()
-            + autoencoder.countedFlops()
-            + encoders.countedFlops(),
+        network.countedRows(),
+        network.countedTokens(),
+        network.countedFlops() + autoencoder.countedFlops() + encoders.countedFlops(),
         autoencoder.countedImages());
   }
 
   @Override
   public void close() {
-    FlowNetwork.Text negative = guidance.negative();
-    try (transformer;
+    FlowConditioning negative = guidance.negative();
+    try (network;
         autoencoder;
         encoders;
         negative) {

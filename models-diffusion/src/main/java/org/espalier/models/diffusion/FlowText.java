@@ -1,12 +1,15 @@
 package org.espalier.models.diffusion;
 
 import ai.djl.Device;
+import java.util.ArrayList;
+import java.util.List;
 import org.espalier.api.DrawKey;
 import org.espalier.noise.KeyedNoise;
 import org.espalier.spi.Noise;
+import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 
-/** How prompts become what the transformer is conditioned on. Thread-safe. */
+/** How prompts become what a transformer is conditioned on. Thread-safe. */
 interface FlowText extends AutoCloseable {
   /**
    * Encodes a prompt.
@@ -16,7 +19,14 @@ interface FlowText extends AutoCloseable {
   FlowConditioning encode(String prompt);
 
   /**
-   * Floating-point operations of {@link #encode}.
+   * Tokens of the sequence that {@link #encode} gives; by the tokenizer alone.
+   *
+   * @param prompt the text
+   */
+  int tokens(String prompt);
+
+  /**
+   * Floating-point operations of {@link #encode}; by the tokenizer alone.
    *
    * @param prompt the text
    */
@@ -24,6 +34,9 @@ interface FlowText extends AutoCloseable {
 
   /** Floating-point operations since loading, counted at the native calls. */
   long countedFlops();
+
+  /** The encoders' programs, for provenance. */
+  List<TorchProgram> programs();
 
   @Override
   void close();
@@ -33,18 +46,26 @@ interface FlowText extends AutoCloseable {
    *
    * @param device where
    * @param tokens of every text
-   * @param width of a token
-   * @param pooledWidth of the pooled vector
+   * @param shapes of the tensors of a conditioning, each with a batch of one
    */
-  record Untrained(Device device, int tokens, int width, int pooledWidth) implements FlowText {
+  record Untrained(Device device, int tokens, List<long[]> shapes) implements FlowText {
     @Override
     public FlowConditioning encode(String prompt) {
-      DrawKey key = DrawKey.root(0).child(prompt);
-      float[] words = KeyedNoise.gaussian(new Noise.Keyed(key), 0, tokens * width);
-      float[] vector = KeyedNoise.gaussian(new Noise.Keyed(key), 1, pooledWidth);
-      TorchTensor text = TorchTensor.of(device, words, 1, tokens, width);
-      TorchTensor pooled = TorchTensor.of(device, vector, 1, pooledWidth);
-      return new FlowConditioning(new FlowNetwork.Text(text, pooled), false);
+      Noise noise = new Noise.Keyed(DrawKey.root(0).child(prompt));
+      List<TorchTensor> tensors = new ArrayList<>();
+      for (int i = 0; i < shapes.size(); i++) {
+        int length = 1;
+        for (long size : shapes.get(i)) {
+          length = Math.multiplyExact(length, (int) size);
+        }
+        tensors.add(TorchTensor.of(device, KeyedNoise.gaussian(noise, i, length), shapes.get(i)));
+      }
+      return new FlowConditioning(tensors, tokens, false);
+    }
+
+    @Override
+    public int tokens(String prompt) {
+      return tokens;
     }
 
     @Override
@@ -55,6 +76,11 @@ interface FlowText extends AutoCloseable {
     @Override
     public long countedFlops() {
       return 0;
+    }
+
+    @Override
+    public List<TorchProgram> programs() {
+      return List.of();
     }
 
     @Override

@@ -101,7 +101,7 @@ public record FluxConfig(
           "The " + name + " (" + pixels + ") must lie in [1, " + LARGEST_SIDE + "] pixels.",
           "Maybe set " + name + " to 1024, or 64 for nano weights.");
     }
-    if (pixels != null && pixels % FluxArchitecture.PATCH != 0) {
+    if (pixels != null && pixels % KlArchitecture.PATCH != 0) {
       throw EspalierException.config(
           "The " + name + " (" + pixels + ") is odd; latents are packed in patches of 2 x 2.",
           "Maybe set " + name + " to a multiple of 16, or of 8 for nano weights.");

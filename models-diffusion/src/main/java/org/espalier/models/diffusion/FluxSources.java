@@ -38,11 +38,6 @@ record FluxSources(
     FluxSettings settings)
     implements AutoCloseable {
 
-  /** FLUX.1's latent scale, for single files that come without a configuration. */
-  static final double SCALE_FACTOR = 0.3611;
-
-  static final double SHIFT_FACTOR = 0.1159;
-
   /**
    * Opens and checks.
    *
@@ -67,7 +62,14 @@ record FluxSources(
       KlArchitecture image = autoencoder(files, imageWeights);
       requireWidth("T5 sequence", flow.textWidth(), t5Config.dModel(), files.t5());
       requireWidth("CLIP vector", flow.pooledWidth(), clipConfig.hiddenSize(), files.clip());
-      FluxSettings settings = FluxSettings.of(config, files, flow, image);
+      FluxSettings settings =
+          FluxSettings.of(
+              config,
+              files.config(),
+              flow,
+              files.transformer().toString(),
+              image,
+              files.autoencoder().toString());
       flow.spec().check(flowWeights);
       image.spec().check(imageWeights);
       t5Config.weights().check(t5Weights);
@@ -100,7 +102,7 @@ record FluxSources(
         own.has("axes_dim")
             ? own.get("axes_dim")
             : files.transformerConfig().path("axes_dims_rope");
-    return FluxArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000));
+    return FluxArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000), 1e-6);
   }
 
   private static @Nullable List<Integer> integers(JsonNode array) {
@@ -118,11 +120,7 @@ record FluxSources(
         beside.has("ae")
             ? beside.get("ae")
             : beside.isMissingNode() ? files.config().path("ae") : beside;
-    // The diffusers name of the scale is scaling_factor.
-    double scale =
-        own.path("scale_factor").asDouble(own.path("scaling_factor").asDouble(SCALE_FACTOR));
-    return KlArchitecture.of(
-        weights, scale, own.path("shift_factor").asDouble(SHIFT_FACTOR));
+    return KlArchitecture.of(weights, own, KlArchitecture.Scale.of(own, KlArchitecture.Scale.FLUX));
   }
 
   private static void requireWidth(String what, int wanted, int actual, Path encoder) {

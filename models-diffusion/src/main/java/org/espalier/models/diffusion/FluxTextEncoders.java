@@ -7,6 +7,7 @@ import org.espalier.torch.ClipTextEncoder;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.Tokens;
+import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 
 /**
@@ -65,11 +66,21 @@ final class FluxTextEncoders implements FlowText {
     try {
       List<TorchTensor> features = clip.encode(brief);
       features.get(0).close();
-      return new FlowConditioning(new FlowNetwork.Text(text, features.get(1)), truncated);
+      return new FlowConditioning(List.of(text, features.get(1)), textTokens(), truncated);
     } catch (RuntimeException e) {
       text.close();
       throw e;
     }
+  }
+
+  @Override
+  public int tokens(String prompt) {
+    return textTokens();
+  }
+
+  @Override
+  public List<TorchProgram> programs() {
+    return List.of(t5.program(), clip.program());
   }
 
   /**

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.Device;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -29,7 +30,10 @@ class KlAutoencoderTest {
     TinyFlux.write(file, tensors);
     try (WeightSource weights = new SafetensorsFile(file)) {
       return new KlAutoencoder(
-          KlArchitecture.of(weights, 0.3611, 0.1159), weights, Device.cpu());
+          KlArchitecture.of(weights, MissingNode.getInstance(), KlArchitecture.Scale.FLUX),
+          true,
+          weights,
+          Device.cpu());
     }
   }
 
