@@ -95,7 +95,9 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
         WeightSource layers = open(file);
         sources.add(layers);
         ClipArchitecture architecture = ClipArchitecture.of(json, clip);
-        ImageTransform transform = ClipProvider.transform(directory, architecture.imageSize());
+        ImageTransform transform =
+            ClipFamilyProvider.transform(
+                directory, architecture.imageSize(), ImageTransform.CropRounding.DOWN);
         ScoreHead head = ScoreHead.of(layers, PREFIX, MODEL);
         if (head.widths().get(0) != architecture.projection()) {
           throw EspalierException.config(

@@ -93,15 +93,13 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
   }
 
   private static ImageTransform transform(Path directory, JsonNode json, int imageSize) {
-    ImageTransform transform =
-        ImageTransform.read(
+    return ImageTransform.read(
             directory.resolve("preprocessor_config.json"),
             ImageTransform.of(
                 json.path("preprocessor"),
                 directory.resolve("config.json"),
-                ImageTransform.clip(imageSize, ImageTransform.CropRounding.HALF_EVEN)));
-    ClipProvider.requireSquare(transform, imageSize, directory);
-    return transform;
+                ImageTransform.clip(imageSize, ImageTransform.CropRounding.HALF_EVEN)))
+        .requireSquare(imageSize, directory);
   }
 
   private static TextTokenizer tokenizer(OpenedCheckpoint<ImageRewardArchitecture> opened) {

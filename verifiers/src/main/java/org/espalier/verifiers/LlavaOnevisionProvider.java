@@ -79,8 +79,7 @@ public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevi
   }
 
   private static ImageTransform transform(Path directory, int imageSize) {
-    ImageTransform transform =
-        ImageTransform.read(
+    return ImageTransform.read(
             directory.resolve("preprocessor_config.json"),
             new ImageTransform(
                 new ImageTransform.Resize.Exact(imageSize, imageSize),
@@ -89,9 +88,8 @@ public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevi
                 ImageTransform.CropRounding.DOWN,
                 1 / 255.0,
                 List.of(0.5, 0.5, 0.5),
-                List.of(0.5, 0.5, 0.5)));
-    ClipProvider.requireSquare(transform, imageSize, directory);
-    return transform;
+                List.of(0.5, 0.5, 0.5)))
+        .requireSquare(imageSize, directory);
   }
 
   private static TextTokenizer tokenizer(OpenedCheckpoint<LlavaArchitecture> opened) {

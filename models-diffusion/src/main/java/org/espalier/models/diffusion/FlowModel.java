@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
 import org.espalier.noise.KeyedNoise;
@@ -15,7 +16,6 @@ import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
@@ -41,6 +41,7 @@ final class FlowModel implements GenerativeModel {
   private final FlowText encoders;
   private final FlowNetwork.Guidance guidance;
   private final FlowSampler sampler;
+  private final Prices prices = new Prices();
 
   /**
    * A model over loaded parts, which it owns.
@@ -74,26 +75,43 @@ final class FlowModel implements GenerativeModel {
 
   @Override
   public Cost quote(Work work) {
-    if (work instanceof Work.Encode encode) {
-      return Cost.generate(0, 0, 0, encoders.flops(encode.text()));
-    }
-    if (work instanceof Work.Step step) {
-      return step.cached()
-          ? Cost.generate(step.draws(), 0, 0, 0)
-          : evaluation(step.draws(), step.conditioning());
-    }
-    if (work instanceof Work.Decode decode) {
-      Cost image = Cost.decode(1, autoencoder.flops(network.rows(), network.columns()));
-      return decode.step() < sampler.steps()
-          ? image.plus(evaluation(0, decode.conditioning()))
-          : image;
-    }
-    return Cost.ZERO; // beginning and rewinding are arithmetic on latents
+    return work.by(prices);
   }
 
-  private Cost evaluation(long nfe, Conditioning conditioning) {
-    int tokens =
-        conditioning instanceof FlowConditioning encoded ? encoded.tokens() : encoders.tokens("");
+  private final class Prices implements Work.Prices {
+    @Override
+    public Cost encode(Work.Encode work) {
+      return Cost.generate(0, 0, 0, encoders.flops(work.text()));
+    }
+
+    /** Arithmetic on latents. */
+    @Override
+    public Cost begin(Work.Begin work) {
+      return Cost.ZERO;
+    }
+
+    @Override
+    public Cost step(Work.Step work) {
+      return work.cached()
+          ? Cost.generate(work.draws(), 0, 0, 0)
+          : evaluation(work.draws(), work.prompt());
+    }
+
+    /** Arithmetic on latents. */
+    @Override
+    public Cost rewind(Work.Rewind work) {
+      return Cost.ZERO;
+    }
+
+    @Override
+    public Cost decode(Work.Decode work) {
+      Cost image = Cost.decode(1, autoencoder.flops(network.rows(), network.columns()));
+      return work.step() < sampler.steps() ? image.plus(evaluation(0, work.prompt())) : image;
+    }
+  }
+
+  private Cost evaluation(long nfe, Prompt prompt) {
+    int tokens = encoders.tokens(prompt.text());
     Cost positive = Cost.generate(nfe, 1, network.tokens(tokens), network.flops(tokens));
     FlowConditioning negative = guidance.negative();
     if (negative == null) {

@@ -4,8 +4,8 @@ import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
 import org.espalier.api.DrawKey;
+import org.espalier.api.Noise;
 import org.espalier.noise.KeyedNoise;
-import org.espalier.spi.Noise;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 

@@ -270,7 +270,6 @@ final class InfinityLoader {
         text,
         network,
         tokenizer,
-        schedule,
         guidance,
         new BitSampler(architecture.bits(), topK, topP),
         sha256.get(),

@@ -1,4 +1,4 @@
-  # Part of the class of infinity.py: all blocks over one scale, in libtorch's own operators.
+  # Part of the class of infinity.py or var.py: all blocks over one scale, in libtorch's own operators.
   #   x (R, N * L, C) float32, level (C): the scale's embedding, modulation, memory: as `condition` returns them
   #   shared, own, rope, guidance, guided_layers: as in `step`
   #   made (depth or 1, 2, R, N, L, H, D): where keys and values go; one for all layers where none is kept
@@ -37,8 +37,9 @@
       qkv = torch.view(qkv, [R, N, L, 3, self.heads, self.head_width])
       qk = torch.slice(qkv, 3, 0, 2)
       length = torch.clamp_min_(torch.norm(qk, 2, [-1], True, dtype=6), 1.e-12)
-      qk = torch.view_as_complex(torch.unflatten(qk * (w[p + "sa.scale"] / length), -1, [-1, 2])) * rope
-      qk = torch.flatten(torch.view_as_real(qk), -2)
+      qk = qk * (w[p + "sa.scale"] / length)
+      if self.rotary:
+        qk = torch.flatten(torch.view_as_real(torch.view_as_complex(torch.unflatten(qk, -1, [-1, 2])) * rope), -2)
       q = torch.flatten(torch.to(torch.select(qk, 3, 0), like), 1, 2)
       now = mine[i % kept]
       _2 = torch.copy_(torch.select(now, 0, 0), torch.select(qk, 3, 1))
@@ -65,11 +66,12 @@
         o = forked_attention(q, parts, path, self.attention)
       x = torch.addcmul_(x, torch.linear(o, w[p + "sa.proj.weight"], w[p + "sa.proj.bias"]), modulations[m])
       # cross-attention to the text
-      h = torch.to(torch.layer_norm(x, [C], w[p + "ca_norm.weight"], w[p + "ca_norm.bias"], self.eps), like)
-      q = torch.view(torch.linear(h, w[p + "ca.mat_q.weight"], w[p + "ca.mat_q.bias"]), [R, N * L, self.heads, self.head_width])
-      o = torch.scaled_dot_product_attention(torch.transpose(q, 1, 2), texts[2 * i], texts[2 * i + 1])
-      o = torch.flatten(torch.transpose(o, 1, 2), 2)
-      x = torch.add_(x, torch.linear(o, w[p + "ca.proj.weight"], w[p + "ca.proj.bias"]))
+      if self.reads_text:
+        h = torch.to(torch.layer_norm(x, [C], w[p + "ca_norm.weight"], w[p + "ca_norm.bias"], self.eps), like)
+        q = torch.view(torch.linear(h, w[p + "ca.mat_q.weight"], w[p + "ca.mat_q.bias"]), [R, N * L, self.heads, self.head_width])
+        o = torch.scaled_dot_product_attention(torch.transpose(q, 1, 2), texts[2 * i], texts[2 * i + 1])
+        o = torch.flatten(torch.transpose(o, 1, 2), 2)
+        x = torch.add_(x, torch.linear(o, w[p + "ca.proj.weight"], w[p + "ca.proj.bias"]))
       # feed-forward
       if long:
         h = modulate_rows(x, modulations[m + 3], modulations[m + 5], self.eps, like)
