@@ -1,11 +1,11 @@
 package org.espalier.models.diffusion;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
 import org.espalier.api.DrawKey;
 import org.espalier.api.Noise;
 import org.espalier.noise.KeyedNoise;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 

@@ -1,6 +1,5 @@
 package org.espalier.models.diffusion;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
@@ -11,6 +10,7 @@ import org.espalier.spi.LoadContext;
 import org.espalier.spi.ModelProvider;
 import org.espalier.torch.ClipTextConfig;
 import org.espalier.torch.ClipTextEncoder;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
@@ -51,7 +51,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   @Override
   public GenerativeModel load(FluxConfig config, LoadContext context) {
     String weights = weights(config);
-    Device device = TorchEngine.device(context.device());
+    Device device = TorchEngine.device(context);
     if (weights.startsWith(FlowParts.RANDOM)) {
       return random(weights, config, device);
     }
