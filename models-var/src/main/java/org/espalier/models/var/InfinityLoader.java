@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
@@ -24,6 +23,7 @@ import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Config;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
@@ -62,7 +62,7 @@ final class InfinityLoader {
       return random(config, context);
     }
     try (Opened files = Opened.of(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       Deque<AutoCloseable> opened = new ArrayDeque<>();
       try {
         TextTokenizer textTokenizer = keep(opened, files.tokenizer());
@@ -185,7 +185,7 @@ final class InfinityLoader {
     ScaleSchedule schedule = schedule(config, defaults);
     architecture.requireFit(Path.of(config.weights()), schedule, code.bits());
     Guidance guidance = guidance(config, defaults, schedule, architecture.depth());
-    Device device = TorchEngine.device(context.device());
+    Device device = TorchEngine.device(context);
     Deque<AutoCloseable> opened = new ArrayDeque<>();
     try {
       return assemble(
