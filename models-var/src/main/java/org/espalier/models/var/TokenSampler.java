@@ -1,8 +1,8 @@
 package org.espalier.models.var;
 
 import org.espalier.api.EspalierException;
+import org.espalier.api.Noise;
 import org.espalier.noise.KeyedNoise;
-import org.espalier.spi.Noise;
 import org.jspecify.annotations.Nullable;
 
 /**

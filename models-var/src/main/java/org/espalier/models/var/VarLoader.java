@@ -2,7 +2,6 @@ package org.espalier.models.var;
 
 import static org.espalier.models.var.InfinityLoader.keep;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.nio.file.Files;
@@ -19,6 +18,7 @@ import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
@@ -168,7 +168,7 @@ final class VarLoader {
 
   private static VarModel assemble(
       VarConfig config, Opened files, LoadContext context, Supplier<String> sha256) {
-    Device device = TorchEngine.device(context.device());
+    Device device = TorchEngine.device(context);
     Deque<AutoCloseable> opened = new ArrayDeque<>();
     try {
       double share = files.defaults.path("quant_resi").asDouble(SHARE);

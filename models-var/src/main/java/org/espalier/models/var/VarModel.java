@@ -2,9 +2,9 @@ package org.espalier.models.var;
 
 import java.util.List;
 import java.util.Map;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
-import org.espalier.spi.Noise;
 import org.espalier.spi.WorkCounters;
 import org.espalier.torch.TorchTensor;
 
@@ -50,6 +50,11 @@ final class VarModel extends TokenModel {
   Cost encodeCost(String prompt) {
     classes.label(prompt);
     return Cost.generate(0, 0, 0, network.architecture().conditionFlops(guidance.rows()));
+  }
+
+  @Override
+  int promptTokens(String prompt) {
+    return 1;
   }
 
   @Override

@@ -1,10 +1,10 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;

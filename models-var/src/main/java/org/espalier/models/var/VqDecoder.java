@@ -1,9 +1,9 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicLong;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;

@@ -2,15 +2,16 @@ package org.espalier.models.var;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import org.espalier.torch.Device;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
@@ -87,10 +88,7 @@ class VarParityTest {
         // Both rows' logits at every scale, the first included, where nothing is mixed.
         Guidance both =
             new Guidance(
-                java.util.Collections.nCopies(network.steps(), 2.0),
-                guidance.tau(),
-                true,
-                List.of());
+                Collections.nCopies(network.steps(), 2.0), guidance.tau(), true, List.of());
         long[] labels = golden.longs("labels");
         for (int row = 0; row < labels.length; row++) {
           compare(errors, network, decoder, (int) labels[row], row, labels.length, guidance, both);
