@@ -1,6 +1,5 @@
 package org.espalier.torch;
 
-import ai.djl.Device;
 import ai.djl.engine.EngineException;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
@@ -67,7 +66,7 @@ public final class TorchProgram implements AutoCloseable {
     this.dtype = builder.dtype;
     List<String> weightNames = List.copyOf(spec.keys());
     Map<String, Object> attributes = new LinkedHashMap<>(builder.attributes);
-    attributes.put("device_name", device.isGpu() ? "cuda:" + device.getDeviceId() : "cpu");
+    attributes.put("device_name", device.isGpu() ? "cuda:" + device.index() : "cpu");
     List<String> texts = new ArrayList<>();
     texts.add(ProgramText.resource(TorchProgram.class, "common.py"));
     texts.addAll(builder.texts);
@@ -101,7 +100,7 @@ public final class TorchProgram implements AutoCloseable {
       WIDENING.remove();
     }
     weightBytes = bytes;
-    TorchTensor.countWeights(weightBytes);
+    TorchTensor.count(device.memory(), weightBytes);
   }
 
   /** Streams one weight in, in chunks: host memory stays small whatever its size. */
@@ -288,7 +287,7 @@ public final class TorchProgram implements AutoCloseable {
     throw new IllegalArgumentException("an argument of " + argument.getClass());
   }
 
-  private static void collect(IValue value, PtNDManager manager, List<TorchTensor> into) {
+  private void collect(IValue value, PtNDManager manager, List<TorchTensor> into) {
     if (value.isTensor()) {
       into.add(tensor(value.toTensor(manager)));
     } else if (value.isTensorList()) {
@@ -310,10 +309,10 @@ public final class TorchProgram implements AutoCloseable {
     }
   }
 
-  private static TorchTensor tensor(PtNDArray array) {
+  private TorchTensor tensor(PtNDArray array) {
     // DJL knows no bfloat16: it calls it unknown, of no bytes.
     int bytes = array.getDataType().getNumOfBytes();
-    return new TorchTensor(array, bytes == 0 ? DType.BF16.bytes() : bytes);
+    return new TorchTensor(array, bytes == 0 ? DType.BF16.bytes() : bytes, device.memory());
   }
 
   /** Where it computes. */
@@ -351,7 +350,7 @@ public final class TorchProgram implements AutoCloseable {
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
-      TorchTensor.countWeights(-weightBytes);
+      TorchTensor.count(device.memory(), -weightBytes);
       module.close();
     }
   }

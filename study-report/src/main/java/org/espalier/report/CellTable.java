@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.function.BiConsumer;
+import java.util.regex.Pattern;
 import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVPrinter;
 import org.apache.parquet.schema.LogicalTypeAnnotation;
@@ -27,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * @param rows values by column; absent ones left out
  */
 record CellTable(Map<String, PrimitiveTypeName> columns, List<Map<String, Object>> rows) {
+  /** What spreadsheets run when it stands first in a cell. */
+  private static final Pattern FORMULA = Pattern.compile("'*[=+\\-@\\t\\r]");
 
   /**
    * The table of some cells.
@@ -115,7 +118,7 @@ record CellTable(Map<String, PrimitiveTypeName> columns, List<Map<String, Object
         new CSVPrinter(text, CSVFormat.RFC4180.builder().setHeader(header).get())) {
       for (Map<String, Object> row : rows) {
         for (String column : header) {
-          printer.print(row.get(column));
+          printer.print(row.get(column) instanceof String words ? inert(words) : row.get(column));
         }
         printer.println();
       }
@@ -123,6 +126,14 @@ record CellTable(Map<String, PrimitiveTypeName> columns, List<Map<String, Object
       throw new IllegalStateException("text does not fail", e);
     }
     return text.toString();
+  }
+
+  /**
+   * A text that no spreadsheet takes for a formula: an apostrophe goes before it, and before those
+   * that it begins with, so that taking one apostrophe away gives the text back.
+   */
+  private static String inert(String text) {
+    return FORMULA.matcher(text).lookingAt() ? "'" + text : text;
   }
 
   /**
@@ -140,17 +151,20 @@ record CellTable(Map<String, PrimitiveTypeName> columns, List<Map<String, Object
                     ? Types.optional(type).as(LogicalTypeAnnotation.stringType()).named(name)
                     : Types.optional(type).named(name)));
     try {
-      Path parent = file.toAbsolutePath().getParent();
-      if (parent != null) {
-        Files.createDirectories(parent);
-      }
-      Files.deleteIfExists(file);
-      try (ParquetWriter<Map<String, Object>> writer =
-          ParquetWriter.writeFile(
-              schema.named("cells"), file.toFile(), (row, cell) -> row.forEach(cell::write))) {
-        for (Map<String, Object> row : rows) {
-          writer.write(row);
+      Path own = Files.createTempDirectory("espalier");
+      Path fresh = own.resolve("cells.parquet");
+      try {
+        try (ParquetWriter<Map<String, Object>> writer =
+            ParquetWriter.writeFile(
+                schema.named("cells"), fresh.toFile(), (row, cell) -> row.forEach(cell::write))) {
+          for (Map<String, Object> row : rows) {
+            writer.write(row);
+          }
         }
+        WholeFile.write(file, Files.readAllBytes(fresh));
+      } finally {
+        Files.deleteIfExists(fresh);
+        Files.delete(own);
       }
     } catch (IOException e) {
       throw WholeFile.problem(file, e);

@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,6 +10,7 @@ import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
@@ -44,7 +44,7 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
   @Override
   public Verifier load(AestheticConfig config, LoadContext context) {
     try (Opened opened = Opened.of(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       ClipNetwork clip = ClipNetwork.loadImageSide(opened.architecture, opened.clip, device);
       try {
         TorchProgram program =

@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -8,6 +7,7 @@ import java.util.Objects;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
+import org.espalier.torch.Device;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
@@ -53,7 +53,7 @@ abstract class ClipFamilyProvider<C extends Record> implements VerifierProvider<
   @Override
   public final Verifier load(C config, LoadContext context) {
     try (OpenedCheckpoint<ClipArchitecture> opened = open(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       TextTokenizer tokenizer = tokenizer(opened);
       try {
         return new ClipVerifier(

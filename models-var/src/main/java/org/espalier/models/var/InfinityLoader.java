@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
@@ -24,6 +23,7 @@ import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Config;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
@@ -62,7 +62,7 @@ final class InfinityLoader {
       return random(config, context);
     }
     try (Opened files = Opened.of(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       Deque<AutoCloseable> opened = new ArrayDeque<>();
       try {
         TextTokenizer textTokenizer = keep(opened, files.tokenizer());
@@ -185,7 +185,7 @@ final class InfinityLoader {
     ScaleSchedule schedule = schedule(config, defaults);
     architecture.requireFit(Path.of(config.weights()), schedule, code.bits());
     Guidance guidance = guidance(config, defaults, schedule, architecture.depth());
-    Device device = TorchEngine.device(context.device());
+    Device device = TorchEngine.device(context);
     Deque<AutoCloseable> opened = new ArrayDeque<>();
     try {
       return assemble(
@@ -278,7 +278,7 @@ final class InfinityLoader {
         facts);
   }
 
-  private static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
+  static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
     while (!opened.isEmpty()) {
       try {
         opened.pop().close();
@@ -288,12 +288,12 @@ final class InfinityLoader {
     }
   }
 
-  private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
+  static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
     opened.push(part);
     return part;
   }
 
-  private static String digest(String text) {
+  static String digest(String text) {
     try {
       return HexFormat.of()
           .formatHex(
@@ -303,12 +303,12 @@ final class InfinityLoader {
     }
   }
 
-  private static Path parent(Path file) {
+  static Path parent(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     return parent == null ? file.toAbsolutePath() : parent;
   }
 
-  private static JsonNode defaults(Path file) {
+  static JsonNode defaults(Path file) {
     if (!Files.isRegularFile(file)) {
       return MissingNode.getInstance();
     }
@@ -333,7 +333,7 @@ final class InfinityLoader {
   }
 
   /** The file of a name, or else the only one of a pattern. */
-  private static Path first(Path directory, String name, String pattern) {
+  static Path first(Path directory, String name, String pattern) {
     if (Files.isRegularFile(directory.resolve(name))) {
       return directory.resolve(name);
     }
