@@ -1,9 +1,7 @@
 package org.espalier.models.diffusion;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -60,13 +58,13 @@ record FluxFiles(
       throw new AssertionError("an absolute file has a parent");
     }
     boolean diffusers = !single && Files.isRegularFile(root.resolve("model_index.json"));
-    JsonNode config = json(home.resolve("config.json"));
+    JsonNode config = PipelineFiles.json(home.resolve("config.json"));
     Path transformer;
     JsonNode transformerConfig = MissingNode.getInstance();
     if (diffusers) {
       pipeline(root.resolve("model_index.json"));
       transformer = first(root.resolve("transformer"), "transformer", DIFFUSERS_FILES);
-      transformerConfig = json(root.resolve("transformer").resolve("config.json"));
+      transformerConfig = PipelineFiles.json(root.resolve("transformer").resolve("config.json"));
     } else {
       transformer = single ? root : first(root, "transformer", FLOW_FILES);
     }
@@ -75,7 +73,7 @@ record FluxFiles(
     JsonNode autoencoderConfig =
         autoencoderHome == null || autoencoderHome.equals(home.toAbsolutePath())
             ? MissingNode.getInstance()
-            : json(autoencoderHome.resolve("config.json"));
+            : PipelineFiles.json(autoencoderHome.resolve("config.json"));
     // The published pipelines call CLIP text_encoder and T5 text_encoder_2; the bundled models call
     // T5 text_encoder and CLIP text_encoder_clip.
     boolean pipelineNames = Files.isDirectory(home.resolve("text_encoder_2"));
@@ -119,7 +117,7 @@ record FluxFiles(
   }
 
   private static void pipeline(Path index) {
-    String name = json(index).path("_class_name").asText("");
+    String name = PipelineFiles.json(index).path("_class_name").asText("");
     if (!name.startsWith("Flux")) {
       throw EspalierException.config(
           "The pipeline (" + name + ") of " + index + " is not a FLUX one.",
@@ -193,39 +191,7 @@ record FluxFiles(
 
   private static Path tokenizer(
       String option, @Nullable String explicit, Path base, Path encoder, Path usual) {
-    List<Path> candidates =
-        explicit == null ? List.of(usual, encoder) : List.of(base.resolve(explicit));
-    for (Path path : candidates) {
-      if (Files.isRegularFile(path)) {
-        return path;
-      }
-      if (Files.isRegularFile(path.resolve("tokenizer.json"))) {
-        return path.resolve("tokenizer.json");
-      }
-      if (Files.isRegularFile(path.resolve("vocab.json"))
-          && Files.isRegularFile(path.resolve("merges.txt"))) {
-        return path.resolve("vocab.json");
-      }
-    }
-    throw EspalierException.config(
-        "No tokenizer.json was found in "
-            + String.join(" or ", candidates.stream().map(Path::toString).toList())
-            + ".",
-        "Maybe set " + option + " to the directory that holds it.");
-  }
-
-  private static JsonNode json(Path file) {
-    if (!Files.isRegularFile(file)) {
-      return MissingNode.getInstance();
-    }
-    try {
-      return new ObjectMapper().readTree(file.toFile());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The file " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
-    }
+    return PipelineFiles.tokenizer(
+        option, explicit == null ? List.of(usual, encoder) : List.of(base.resolve(explicit)));
   }
 }
