@@ -67,20 +67,7 @@ public record InfinityArchitecture(
    * @param source a checkpoint in any of the published layouts
    */
   static WeightSource normalize(WeightSource source) {
-    String prefix =
-        source.names().stream()
-            .filter(name -> name.equals("pos_start") || name.endsWith(".pos_start"))
-            .min(Comparator.comparingInt(String::length).thenComparing(Comparator.naturalOrder()))
-            .map(name -> name.substring(0, name.length() - "pos_start".length()))
-            .orElseThrow(
-                () ->
-                    EspalierException.config(
-                        "The weights "
-                            + source.location()
-                            + " lack the key pos_start: they are"
-                            + " not those of an Infinity transformer.",
-                        "Maybe the paths of transformer and tokenizer are exchanged."));
-    WeightSource unwrapped = prefix.isEmpty() ? source : source.under(prefix);
+    WeightSource unwrapped = unwrap(source, "pos_start", "an Infinity transformer");
     int chunk = 0;
     for (String name : unwrapped.names()) {
       Matcher matcher = CHUNKED.matcher(name);
@@ -100,6 +87,33 @@ public record InfinityArchitecture(
           Matcher plain = UNREGISTERED.matcher(name);
           return plain.matches() ? "blocks." + plain.group(1) : name;
         });
+  }
+
+  /**
+   * Weights without what they are wrapped in.
+   *
+   * @param source a checkpoint
+   * @param key that every checkpoint of the model has
+   * @param what the model is, for messages
+   */
+  static WeightSource unwrap(WeightSource source, String key, String what) {
+    String prefix =
+        source.names().stream()
+            .filter(name -> name.equals(key) || name.endsWith("." + key))
+            .min(Comparator.comparingInt(String::length).thenComparing(Comparator.naturalOrder()))
+            .map(name -> name.substring(0, name.length() - key.length()))
+            .orElseThrow(
+                () ->
+                    EspalierException.config(
+                        "The weights "
+                            + source.location()
+                            + " lack the key "
+                            + key
+                            + ": they are not those of "
+                            + what
+                            + ".",
+                        "Maybe the paths of transformer and tokenizer are exchanged."));
+    return prefix.isEmpty() ? source : source.under(prefix);
   }
 
   /**

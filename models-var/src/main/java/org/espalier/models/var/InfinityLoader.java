@@ -278,7 +278,7 @@ final class InfinityLoader {
         facts);
   }
 
-  private static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
+  static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
     while (!opened.isEmpty()) {
       try {
         opened.pop().close();
@@ -288,12 +288,12 @@ final class InfinityLoader {
     }
   }
 
-  private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
+  static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
     opened.push(part);
     return part;
   }
 
-  private static String digest(String text) {
+  static String digest(String text) {
     try {
       return HexFormat.of()
           .formatHex(
@@ -303,12 +303,12 @@ final class InfinityLoader {
     }
   }
 
-  private static Path parent(Path file) {
+  static Path parent(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     return parent == null ? file.toAbsolutePath() : parent;
   }
 
-  private static JsonNode defaults(Path file) {
+  static JsonNode defaults(Path file) {
     if (!Files.isRegularFile(file)) {
       return MissingNode.getInstance();
     }
@@ -333,7 +333,7 @@ final class InfinityLoader {
   }
 
   /** The file of a name, or else the only one of a pattern. */
-  private static Path first(Path directory, String name, String pattern) {
+  static Path first(Path directory, String name, String pattern) {
     if (Files.isRegularFile(directory.resolve(name))) {
       return directory.resolve(name);
     }
