@@ -11,6 +11,7 @@ import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 
 /**
  * CLIPScore (Hessel et al. 2021, <a href="https://arxiv.org/abs/2104.08718">arXiv:2104.08718</a>):
@@ -64,7 +65,7 @@ public final class ClipProvider implements VerifierProvider<ClipConfig> {
     return OpenedCheckpoint.of(
         directory,
         json,
-        WeightSource.open(directory),
+        ClipArchitecture.unwrapped(WeightSource.open(directory)),
         source -> ClipArchitecture.of(json, source),
         architecture -> transform(directory, architecture.imageSize()),
         ClipArchitecture::spec);

@@ -13,6 +13,7 @@ import java.util.Objects;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
+import org.espalier.weights.ModelJson;
 
 /**
  * Lays the small random weights of the parity cases out as published checkpoints are, with a

@@ -1,18 +1,15 @@
 package org.espalier.models.diffusion;
 
 import ai.djl.Device;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.EnumSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.espalier.api.Capability;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.GenerativeModel;
@@ -28,6 +25,7 @@ import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.Sha256;
 
 /** Loads FLUX.1 models, published and bundled. */
 public final class FluxProvider implements ModelProvider<FluxConfig> {
@@ -238,14 +236,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   }
 
   private static String hash(List<TorchProgram> programs) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (TorchProgram program : programs) {
-        digest.update(program.sha256().getBytes(StandardCharsets.UTF_8));
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
+    return Sha256.of(
+        programs.stream().map(TorchProgram::sha256).collect(Collectors.joining()));
   }
 }
