@@ -142,6 +142,21 @@ public interface WeightSource extends AutoCloseable {
    *     one-to-one
    */
   default WeightSource renamed(Function<String, @Nullable String> rename) {
+    return new RenamedWeights(
+        this,
+        original -> {
+          String name = rename.apply(original);
+          return name == null ? List.of() : List.of(name);
+        });
+  }
+
+  /**
+   * The same tensors under other names, stacked ones in parts.
+   *
+   * @param rename from the file's name to the new ones; of several names each stands for an equal
+   *     part along the first axis, none leaves a tensor out; must stay one-to-one
+   */
+  default WeightSource split(Function<String, List<String>> rename) {
     return new RenamedWeights(this, rename);
   }
 
@@ -204,8 +219,7 @@ public interface WeightSource extends AutoCloseable {
    * @param prefix such as {@code vae.}
    */
   default WeightSource under(String prefix) {
-    return new RenamedWeights(
-        this, name -> name.startsWith(prefix) ? name.substring(prefix.length()) : null);
+    return renamed(name -> name.startsWith(prefix) ? name.substring(prefix.length()) : null);
   }
 
   /** SHA-256 over the files' bytes, in the order of {@link #files}, as lower-case hex. */

@@ -3,6 +3,13 @@ def linear(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
   return torch.linear(x, w[p + ".weight"], w[p + ".bias"])
 def linear_no_bias(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
   return torch.linear(x, w[p + ".weight"])
+# A linear layer with or without a bias, as the checkpoint has it.
+def projection(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
+  if torch.__contains__(w, p + ".bias"):
+    y = linear(w, p, x)
+  else:
+    y = linear_no_bias(w, p, x)
+  return y
 def layer_norm(w: Dict[str, Tensor], p: str, x: Tensor, eps: float) -> Tensor:
   weight = w[p + ".weight"]
   return torch.layer_norm(x, [torch.size(weight, 0)], weight, w[p + ".bias"], eps)

@@ -1,6 +1,5 @@
 package org.espalier.shapes;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -12,6 +11,7 @@ import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.Flops;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchProgram;

@@ -317,6 +317,24 @@ public record ImageTransform(
     return resize instanceof Resize.Exact exact && exact.width == side && exact.height == side;
   }
 
+  /**
+   * Refuses a preparation whose images are not squares of a size.
+   *
+   * @param side of the square that the weights need, in pixels
+   * @param directory of the checkpoint, for the message
+   * @return this
+   */
+  ImageTransform requireSquare(int side, Path directory) {
+    if (!fits(side)) {
+      throw EspalierException.config(
+          "The images that preprocessor_config.json of %s asks for (%s) are not the %d x %d pixels"
+                  .formatted(directory, describe(), side, side)
+              + " that the weights need.",
+          "Maybe the file belongs to another checkpoint.");
+    }
+    return this;
+  }
+
   /** In words, for a card. */
   public String describe() {
     String what = filter.name().toLowerCase(Locale.ROOT);

@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.List;
@@ -8,6 +7,7 @@ import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
+import org.espalier.torch.Device;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
@@ -42,7 +42,7 @@ public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevi
   @Override
   public Verifier load(LlavaOnevisionConfig config, LoadContext context) {
     try (OpenedCheckpoint<LlavaArchitecture> opened = open(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       TextTokenizer tokenizer = tokenizer(opened);
       try {
         LlavaPrompts prompts = prompts(config, tokenizer, opened.architecture());
@@ -80,8 +80,7 @@ public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevi
   }
 
   private static ImageTransform transform(Path directory, int imageSize) {
-    ImageTransform transform =
-        ImageTransform.read(
+    return ImageTransform.read(
             directory.resolve("preprocessor_config.json"),
             new ImageTransform(
                 new ImageTransform.Resize.Exact(imageSize, imageSize),
@@ -90,9 +89,8 @@ public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevi
                 ImageTransform.CropRounding.DOWN,
                 1 / 255.0,
                 List.of(0.5, 0.5, 0.5),
-                List.of(0.5, 0.5, 0.5)));
-    ClipProvider.requireSquare(transform, imageSize, directory);
-    return transform;
+                List.of(0.5, 0.5, 0.5)))
+        .requireSquare(imageSize, directory);
   }
 
   private static TextTokenizer tokenizer(OpenedCheckpoint<LlavaArchitecture> opened) {

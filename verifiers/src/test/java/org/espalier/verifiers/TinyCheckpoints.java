@@ -11,8 +11,10 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Objects;
 import org.espalier.spi.LoadContext;
+import org.espalier.spi.RgbImage;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
+import org.espalier.torch.TensorInfo;
 import org.espalier.weights.ModelJson;
 
 /**
@@ -47,6 +49,14 @@ final class TinyCheckpoints {
   /** A field of a golden file's metadata that must be there. */
   static String metadata(SafetensorsFile golden, String name) {
     return Objects.requireNonNull(golden.metadata().get(name), name);
+  }
+
+  /** A picture (h, w, rgb) of a golden file. */
+  static RgbImage picture(SafetensorsFile golden, String name) {
+    TensorInfo info = golden.info(name);
+    byte[] rgb = new byte[Math.toIntExact(info.bytes())];
+    golden.slice(name, 0, rgb.length).get(rgb);
+    return new RgbImage(info.size(1), info.size(0), rgb);
   }
 
   static Path clip(Path directory) {

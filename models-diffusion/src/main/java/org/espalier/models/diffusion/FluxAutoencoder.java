@@ -1,10 +1,10 @@
 package org.espalier.models.diffusion;
 
-import ai.djl.Device;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
+import org.espalier.torch.Device;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;

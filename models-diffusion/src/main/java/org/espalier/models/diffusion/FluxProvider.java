@@ -1,6 +1,5 @@
 package org.espalier.models.diffusion;
 
-import ai.djl.Device;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -19,6 +18,7 @@ import org.espalier.spi.ModelProvider;
 import org.espalier.torch.ClipTextConfig;
 import org.espalier.torch.ClipTextEncoder;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
@@ -63,7 +63,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   public GenerativeModel load(FluxConfig config, LoadContext context) {
     String weights = weights(config);
     if (weights.startsWith(RANDOM)) {
-      return random(weights, config, TorchEngine.device(context.device()));
+      return random(weights, config, TorchEngine.device(context));
     }
     try (FluxSources sources = sources(weights, config, context)) {
       FluxFiles files = sources.files();
@@ -72,7 +72,7 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
       ClipTextConfig clipConfig = sources.clipConfig();
       FluxSettings settings = sources.settings();
 
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       Deque<AutoCloseable> opened = new ArrayDeque<>();
       try {
         TextTokenizer t5Tokenizer =

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.djl.Device;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -14,6 +13,7 @@ import java.util.Random;
 import org.espalier.api.EspalierException;
 import org.espalier.models.diffusion.TinyFlux.Array;
 import org.espalier.spi.RgbImage;
+import org.espalier.torch.Device;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
 import org.jspecify.annotations.NullUnmarked;

@@ -1,11 +1,11 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.LongStream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;

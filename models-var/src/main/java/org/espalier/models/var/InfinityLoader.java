@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
@@ -20,6 +19,7 @@ import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Config;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
@@ -32,6 +32,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Finds the files of an Infinity model, settles its configuration and puts its parts together. */
 final class InfinityLoader {
+  private static final System.Logger LOG = System.getLogger(InfinityLoader.class.getName());
+
   private static final String[] TRANSFORMERS = {
     "transformer.safetensors",
     "transformer.safetensors.index.json",
@@ -59,7 +61,7 @@ final class InfinityLoader {
       return random(config, context);
     }
     try (Opened files = Opened.of(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       Deque<AutoCloseable> opened = new ArrayDeque<>();
       try {
         TextTokenizer textTokenizer = keep(opened, files.tokenizer());
@@ -182,7 +184,7 @@ final class InfinityLoader {
     ScaleSchedule schedule = schedule(config, defaults);
     architecture.requireFit(Path.of(config.weights()), schedule, code.bits());
     Guidance guidance = guidance(config, defaults, schedule, architecture.depth());
-    Device device = TorchEngine.device(context.device());
+    Device device = TorchEngine.device(context);
     Deque<AutoCloseable> opened = new ArrayDeque<>();
     try {
       return assemble(
@@ -247,6 +249,14 @@ final class InfinityLoader {
         String.valueOf(
             architecture.weights(InfinityArchitecture.normalize(transformerWeights)).parameters()));
     facts.put("schedule", schedule.scales().toString());
+    int trained = defaults.path("scale_schedule").size();
+    if (trained > 0 && schedule.size() > trained) {
+      String beyond =
+          "%d scales, %d of them beyond the %d that config.json names: images of untrained sizes"
+              .formatted(schedule.size(), schedule.size() - trained, trained);
+      facts.put("untrained", beyond);
+      LOG.log(System.Logger.Level.WARNING, "The schedule of infinity has " + beyond + ".");
+    }
     facts.put("cfg", guidance.cfg().toString());
     facts.put(
         "guidedAt",
@@ -259,7 +269,6 @@ final class InfinityLoader {
         text,
         network,
         tokenizer,
-        schedule,
         guidance,
         new BitSampler(architecture.bits(), topK, topP),
         sha256.get(),

@@ -3,7 +3,6 @@ package org.espalier.models.var;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.djl.Device;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +14,7 @@ import java.util.function.UnaryOperator;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.spi.Branch;
 import org.espalier.spi.Conditioning;
@@ -22,10 +22,10 @@ import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelProvider;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.Device;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
 import org.junit.jupiter.api.Test;
@@ -117,7 +117,10 @@ class InfinityLoaderTest {
       assertThat(model.card().horizon()).isEqualTo(7);
       assertThat(model.card().height()).isEqualTo(2 * 22);
       assertThat(model.card().width()).isEqualTo(2 * 11);
-      assertThat(model.card().facts()).containsEntry("topP", "0.5");
+      assertThat(model.card().facts())
+          .containsEntry("topP", "0.5")
+          .hasEntrySatisfying(
+              "untrained", said -> assertThat(said).startsWith("7 scales, 4 of them"));
     }
   }
 

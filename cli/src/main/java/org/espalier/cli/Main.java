@@ -1,0 +1,203 @@
+package org.espalier.cli;
+
+import com.google.inject.AbstractModule;
+import com.google.inject.ConfigurationException;
+import com.google.inject.CreationException;
+import com.google.inject.Guice;
+import com.google.inject.Injector;
+import com.google.inject.ProvisionException;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.OutputStreamWriter;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.espalier.api.EspalierException;
+import org.espalier.study.Environment;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+
+/** The command {@code espalier}. */
+@Command(
+    name = "espalier",
+    description = "Inference-time search in image generation under one exact ledger of compute.",
+    synopsisSubcommandLabel = "COMMAND",
+    mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
+    exitCodeListHeading = "%nExit codes:%n",
+    exitCodeList = {
+      "0:done",
+      "1:a defect of Espalier or of a plugin",
+      "2:wrong use, configuration or environment",
+      "3:some cells failed, or two runs differ"
+    })
+public final class Main {
+  /** What the first argument may name. */
+  public static final List<Class<?>> COMMANDS =
+      List.of(
+          RunCommand.class,
+          ResumeCommand.class,
+          ReportCommand.class,
+          ValidateCommand.class,
+          PlanCommand.class,
+          ReproduceCommand.class,
+          CompareCommand.class,
+          ExportCommand.class,
+          SchemaCommand.class,
+          GenerateCommand.class,
+          ScoreCommand.class,
+          PluginsCommand.class,
+          VerifiersCommand.class,
+          BenchCommand.class);
+
+  /** Everything went well. */
+  static final int DONE = 0;
+
+  /** A defect. */
+  static final int DEFECT = 1;
+
+  /** Wrong use, configuration or environment. */
+  static final int USER_ERROR = 2;
+
+  /** Some cells failed. */
+  static final int SOME_FAILED = 3;
+
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      return new String[] {"espalier " + Environment.version()};
+    }
+  }
+
+  private Main() {}
+
+  /**
+   * Runs a command and exits with its code.
+   *
+   * @param args see {@code espalier --help}
+   */
+  public static void main(String[] args) {
+    PrintWriter out = writer(FileDescriptor.out);
+    PrintWriter err = writer(FileDescriptor.err);
+    boolean interactive = Boolean.getBoolean("espalier.terminal") && System.getenv("CI") == null;
+    int code = run(new Terminal(out, err, interactive), Main.class.getClassLoader(), args);
+    out.flush();
+    err.flush();
+    System.exit(code);
+  }
+
+  private static PrintWriter writer(FileDescriptor descriptor) {
+    return new PrintWriter(
+        new OutputStreamWriter(new FileOutputStream(descriptor), StandardCharsets.UTF_8), true);
+  }
+
+  /**
+   * Runs a command.
+   *
+   * @param terminal where it writes
+   * @param plugins where plugins are found
+   * @param args see {@code espalier --help}
+   * @return 0 done, 1 defect, 2 user error, 3 some cells failed
+   */
+  public static int run(Terminal terminal, ClassLoader plugins, String... args) {
+    Injector injector =
+        Guice.createInjector(
+            new StudyModule(plugins),
+            new AbstractModule() {
+              @Override
+              protected void configure() {
+                bind(Terminal.class).toInstance(terminal);
+              }
+            });
+    CommandLine line = new CommandLine(new Main(), new GuiceFactory(injector));
+    commands(args).forEach(line::addSubcommand);
+    line.setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF));
+    line.setOut(terminal.out());
+    line.setErr(terminal.err());
+    line.setCaseInsensitiveEnumValuesAllowed(true);
+    line.setExecutionExceptionHandler((e, command, parsed) -> explain(e, terminal));
+    line.setParameterExceptionHandler(
+        (e, arguments) -> {
+          Throwable cause = e.getCause();
+          EspalierException own = find(cause);
+          if (own != null) {
+            return explain(own, terminal);
+          }
+          terminal.err().println("[CONFIG] " + sentence(e.getMessage()));
+          terminal
+              .err()
+              .println(
+                  "Maybe see `"
+                      + e.getCommandLine().getCommandSpec().qualifiedName()
+                      + " --help`.");
+          return USER_ERROR;
+        });
+    try {
+      return line.execute(args);
+    } catch (RuntimeException e) {
+      return explain(e, terminal);
+    }
+  }
+
+  /** The command that is named, or else all: the options of each take Java time to read. */
+  private static List<Class<?>> commands(String... args) {
+    List<Class<?>> named =
+        COMMANDS.stream().filter(type -> args.length > 0 && name(type).equals(args[0])).toList();
+    return named.isEmpty() ? COMMANDS : named;
+  }
+
+  private static String name(Class<?> type) {
+    return type.getAnnotation(Command.class).name();
+  }
+
+  private static String sentence(@Nullable String text) {
+    String message = String.valueOf(text);
+    return message.endsWith(".") ? message : message + ".";
+  }
+
+  private static @Nullable EspalierException find(@Nullable Throwable e) {
+    for (Throwable at = e; at != null; at = at.getCause()) {
+      if (at instanceof EspalierException own) {
+        return own;
+      }
+    }
+    return null;
+  }
+
+  static int explain(Throwable e, Terminal terminal) {
+    EspalierException own = e instanceof EspalierException direct ? direct : null;
+    if (own == null
+        && (e instanceof ProvisionException
+            || e instanceof CreationException
+            || e instanceof ConfigurationException)) {
+      own = find(e);
+    }
+    if (own != null) {
+      terminal.err().println(own.getMessage());
+      if (System.getenv("ESPALIER_TRACE") != null) {
+        own.printStackTrace(terminal.err());
+      }
+      return switch (own.code()) {
+        case CONFIG, CAPABILITY, BUDGET, RESOURCE, PLUGIN_CONTRACT -> USER_ERROR;
+        case NATIVE -> DEFECT;
+      };
+    }
+    terminal.err().println("This is a defect of Espalier or of a plugin; please report it:");
+    e.printStackTrace(terminal.err());
+    return DEFECT;
+  }
+
+  /** Lets Guice make the commands. */
+  private record GuiceFactory(Injector injector) implements CommandLine.IFactory {
+    @Override
+    public <K> K create(Class<K> type) throws Exception {
+      if (type.getName().startsWith("org.espalier.cli.")
+          && type.getSimpleName().endsWith("Command")) {
+        return injector.getInstance(type);
+      }
+      return CommandLine.defaultFactory().create(type);
+    }
+  }
+}

@@ -1,0 +1,376 @@
+package org.espalier.records;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.OpenOption;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.espalier.api.EspalierException;
+import org.espalier.plugins.Canonical;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where a run keeps what it made: {@code study.yaml}, {@code run.json}, {@code resolved.json},
+ * {@code prompts.jsonl}, {@code plan.json}, {@code environment.json}, {@code records.jsonl}, {@code
+ * images/}, {@code trees/}, {@code report/}.
+ *
+ * @param root the directory
+ */
+public record RunDirectory(Path root) {
+  private static final String LOCK = "run.lock";
+  private static final int ENTRIES_SHOWN = 3;
+
+  /** A name that means the same on every system. */
+  private static final Pattern PLAIN_NAME = Pattern.compile("[A-Za-z0-9._-]+");
+
+  /** The records. */
+  public Path records() {
+    return root.resolve("records.jsonl");
+  }
+
+  /** The report. */
+  public Path report() {
+    return root.resolve("report").resolve("index.html");
+  }
+
+  /** The resolved configuration. */
+  public Path resolved() {
+    return root.resolve("resolved.json");
+  }
+
+  /** Cards, costs and levels of the plan. */
+  public Path plan() {
+    return root.resolve("plan.json");
+  }
+
+  /** Where and with what the run was made. */
+  public Path environment() {
+    return root.resolve("environment.json");
+  }
+
+  /** The study as it was started. */
+  public Path run() {
+    return root.resolve("run.json");
+  }
+
+  /** The prompts, with their metadata. */
+  public Path prompts() {
+    return root.resolve("prompts.jsonl");
+  }
+
+  /**
+   * Opens an existing run.
+   *
+   * @param root its directory
+   */
+  public static RunDirectory open(Path root) {
+    RunDirectory directory = new RunDirectory(root);
+    if (!Files.isRegularFile(directory.run())) {
+      throw EspalierException.config(
+          "The directory (" + root + ") is not a run: it has no run.json.",
+          "Maybe name the directory that `espalier run` printed.");
+    }
+    return directory;
+  }
+
+  /**
+   * A file of the run that a record, a tree or a plan names. Runs are handed on, and what they say
+   * is not trusted: a name that leads out of the directory, by itself or through a link, is
+   * refused.
+   *
+   * @param name relative, with slashes, for example {@code images/00000-1.png}
+   * @return its path, whether or not it exists
+   * @throws EspalierException CONFIG if it is absolute, has other parts than plain names, or passes
+   *     through a symbolic link
+   */
+  public Path file(String name) {
+    Path at = root;
+    for (String part : name.split("/", -1)) {
+      if (!PLAIN_NAME.matcher(part).matches() || part.equals(".") || part.equals("..")) {
+        throw foreign(name);
+      }
+      at = at.resolve(part);
+      if (Files.isSymbolicLink(at)) {
+        throw foreign(name);
+      }
+    }
+    return at;
+  }
+
+  private EspalierException foreign(String name) {
+    return EspalierException.config(
+        "The run (%s) names a file (%s) that is not one of its own."
+            .formatted(root, name.replaceAll("\\p{Cntrl}", "\uFFFD")),
+        "Maybe the run directory was edited: restore it, or run the study again.");
+  }
+
+  /**
+   * The directory of a new run, empty but for the lock that its maker holds.
+   *
+   * @param directory where results go
+   * @param lock held until closed
+   */
+  public record Claim(RunDirectory directory, AutoCloseable lock) {}
+
+  /**
+   * Makes the directory of a new run, for this process alone.
+   *
+   * @param root the directory; must be empty or absent
+   * @throws EspalierException CONFIG if something is in it; RESOURCE if it cannot be made or
+   *     another process makes a run there
+   */
+  public static Claim claim(Path root) {
+    requireUsable(root);
+    try {
+      Files.createDirectories(root);
+    } catch (IOException e) {
+      throw resource(root, e);
+    }
+    return claimed(root);
+  }
+
+  /**
+   * Makes the directory of a new run under a name that no other has: {@code name}, {@code name-2}
+   * and so on.
+   *
+   * @param parent where; made if absent
+   * @param name the first name to try
+   */
+  public static Claim claimFresh(Path parent, String name) {
+    try {
+      Files.createDirectories(parent);
+      Path root = parent.resolve(name);
+      for (int i = 2; ; i++) {
+        try {
+          return claimed(Files.createDirectory(root));
+        } catch (FileAlreadyExistsException e) {
+          root = parent.resolve(name + "-" + i);
+        }
+      }
+    } catch (IOException e) {
+      throw resource(parent, e);
+    }
+  }
+
+  private static Claim claimed(Path root) {
+    RunDirectory directory = new RunDirectory(root);
+    AutoCloseable lock = directory.lock(StandardOpenOption.CREATE_NEW);
+    try {
+      // Again, now that nobody else can make a run here.
+      requireEmpty(root);
+      return new Claim(directory, lock);
+    } catch (EspalierException e) {
+      try (AutoCloseable released = lock) {
+        Files.delete(directory.lockFile());
+      } catch (Exception suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
+    }
+  }
+
+  /**
+   * Refuses a directory in which a run cannot be made.
+   *
+   * @param root the directory; must be empty or absent
+   */
+  public static void requireUsable(Path root) {
+    if (Files.exists(root.resolve("run.json"))) {
+      throw EspalierException.config(
+          "The directory (" + root + ") already holds a run.",
+          "Maybe use `espalier resume " + root + "`, or another --out.");
+    }
+    if (Files.exists(root) && !Files.isDirectory(root)) {
+      throw EspalierException.config(
+          "The output (" + root + ") is a file.", "Maybe choose another --out.");
+    }
+    Path at = root.toAbsolutePath();
+    while (at != null && !Files.exists(at)) {
+      at = at.getParent();
+    }
+    if (at == null || !Files.isDirectory(at) || !Files.isWritable(at)) {
+      throw EspalierException.config(
+          "The output directory (" + root + ") cannot be written: " + at + " is not writable.",
+          "Maybe choose another --out.");
+    }
+    if (Files.isDirectory(root)) {
+      requireEmpty(root);
+    }
+  }
+
+  private static void requireEmpty(Path root) {
+    List<String> entries;
+    try (Stream<Path> files = Files.list(root)) {
+      entries =
+          files
+              .map(file -> String.valueOf(file.getFileName()))
+              .filter(name -> !name.equals(LOCK))
+              .sorted()
+              .limit(ENTRIES_SHOWN + 1L)
+              .toList();
+    } catch (IOException e) {
+      throw resource(root, e);
+    }
+    if (!entries.isEmpty()) {
+      throw EspalierException.config(
+          "The output directory (%s) is not empty: it holds %s%s."
+              .formatted(
+                  root,
+                  String.join(", ", entries.subList(0, Math.min(ENTRIES_SHOWN, entries.size()))),
+                  entries.size() > ENTRIES_SHOWN ? " and more" : ""),
+          "Maybe choose another --out: a run has its directory to itself.");
+    }
+  }
+
+  /** Keeps other processes from writing to the same run; released by closing it, or by dying. */
+  public AutoCloseable lock() {
+    return lock(StandardOpenOption.CREATE);
+  }
+
+  private Path lockFile() {
+    return root.resolve(LOCK);
+  }
+
+  private AutoCloseable lock(OpenOption creation) {
+    Path file = lockFile();
+    try {
+      FileChannel channel =
+          FileChannel.open(
+              file, Set.of(creation, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS));
+      FileLock lock = null;
+      try {
+        lock = channel.tryLock();
+      } catch (OverlappingFileLockException e) {
+        // The same answer as for another process's lock.
+      }
+      if (lock == null) {
+        channel.close();
+        throw busy();
+      }
+      return channel;
+    } catch (FileAlreadyExistsException e) {
+      throw busy();
+    } catch (IOException e) {
+      throw resource(file, e);
+    }
+  }
+
+  private EspalierException busy() {
+    return new EspalierException(
+        EspalierException.Code.RESOURCE,
+        "The run (" + root + ") is being written by another process.",
+        "Maybe wait until it ends.");
+  }
+
+  /**
+   * One line of JSON.
+   *
+   * @param value a record, collection or scalar
+   */
+  public static String toJson(Object value) {
+    try {
+      return RecordLog.JSON.writeValueAsString(Canonical.plain(value));
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("plain values are JSON", e);
+    }
+  }
+
+  /**
+   * Writes a JSON file of the run, indented.
+   *
+   * @param file where
+   * @param value a record, collection or scalar
+   */
+  public static void writeJson(Path file, Object value) {
+    try {
+      String json =
+          RecordLog.JSON
+              .writerWithDefaultPrettyPrinter()
+              .writeValueAsString(Canonical.plain(value));
+      WholeFile.write(file, (json + "\n").getBytes(StandardCharsets.UTF_8));
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("plain values are JSON", e);
+    }
+  }
+
+  /**
+   * Reads a JSON file of the run.
+   *
+   * @param file which
+   */
+  public static JsonNode readJson(Path file) {
+    try {
+      return RecordLog.JSON.readTree(read(file));
+    } catch (JsonProcessingException e) {
+      throw new EspalierException(
+          EspalierException.Code.CONFIG,
+          file + ": This is not JSON: " + e.getOriginalMessage() + ".",
+          "Maybe the run directory was edited.",
+          e);
+    }
+  }
+
+  /**
+   * Reads a JSON Lines file of the run.
+   *
+   * @param file which
+   */
+  public static List<JsonNode> readJsonLines(Path file) {
+    List<JsonNode> result = new ArrayList<>();
+    for (String line : read(file).split("\n", -1)) {
+      if (!line.isBlank()) {
+        try {
+          result.add(RecordLog.JSON.readTree(line));
+        } catch (JsonProcessingException e) {
+          throw new EspalierException(
+              EspalierException.Code.CONFIG,
+              file + ":" + (result.size() + 1) + ":1: This is not JSON.",
+              "Maybe the run directory was edited.",
+              e);
+        }
+      }
+    }
+    return result;
+  }
+
+  /**
+   * Reads a text.
+   *
+   * @param file which
+   */
+  public static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw resource(file, e);
+    }
+  }
+
+  /**
+   * The complaint about a file that cannot be read or written.
+   *
+   * @param file which
+   * @param e what happened
+   */
+  public static EspalierException resource(Path file, @Nullable IOException e) {
+    return new EspalierException(
+        EspalierException.Code.RESOURCE,
+        "The file (%s) cannot be read or written: %s."
+            .formatted(file, e == null ? "" : e.getClass().getSimpleName() + " " + e.getMessage()),
+        "Maybe free disk space or check permissions; finished records stay readable.",
+        e);
+  }
+}
