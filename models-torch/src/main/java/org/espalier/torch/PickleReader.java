@@ -351,17 +351,17 @@ final class PickleReader {
       case "torch.Size" -> Named.Known.SIZE;
       // What training scripts save beside the weights.
       case "argparse.Namespace",
-              "collections.defaultdict",
-              "torch.device",
-              "torch.float16",
-              "torch.bfloat16",
-              "torch.float32",
-              "numpy.dtype",
-              "numpy.core.multiarray.scalar",
-              "numpy._core.multiarray.scalar",
-              "_codecs.encode",
-              "pathlib.PosixPath",
-              "pathlib.Path" ->
+          "collections.defaultdict",
+          "torch.device",
+          "torch.float16",
+          "torch.bfloat16",
+          "torch.float32",
+          "numpy.dtype",
+          "numpy.core.multiarray.scalar",
+          "numpy._core.multiarray.scalar",
+          "_codecs.encode",
+          "pathlib.PosixPath",
+          "pathlib.Path" ->
           Named.Known.DATA;
       default -> throw foreign(module, name);
     };
@@ -389,8 +389,7 @@ final class PickleReader {
     if (named == Named.Known.TENSOR && tuple.values.size() >= 4) {
       if (tuple.values.get(0) instanceof Storage storage
           && tuple.values.get(1) instanceof Long offset) {
-        return new Tensor(
-            storage, offset, sizes(tuple.values.get(2)), sizes(tuple.values.get(3)));
+        return new Tensor(storage, offset, sizes(tuple.values.get(2)), sizes(tuple.values.get(3)));
       }
     } else if ((named == Named.Known.PARAMETER || named == Named.Known.SIZE)
         && !tuple.values.isEmpty()) {
@@ -403,7 +402,8 @@ final class PickleReader {
     Map<@Nullable Object, @Nullable Object> map = new LinkedHashMap<>();
     if (!arguments.values.isEmpty() && arguments.values.get(0) instanceof List<?> pairs) {
       for (Object pair : pairs) {
-        List<?> two = pair instanceof Tuple t ? t.values : pair instanceof List<?> l ? l : List.of();
+        List<?> two =
+            pair instanceof Tuple t ? t.values : pair instanceof List<?> l ? l : List.of();
         List<@Nullable Object> both = new ArrayList<>(two);
         if (both.size() != 2) {
           throw malformed.apply("has a damaged pickle");

@@ -157,9 +157,7 @@ final class PickledWeights implements WeightSource {
     if (begin < 0 || size < 0 || size > file.size() || begin > file.size() - size) {
       throw malformed("is truncated at tensor " + name);
     }
-    if (bytes > size
-        || tensor.offset() < 0
-        || tensor.offset() > (size - bytes) / dtype.bytes()) {
+    if (bytes > size || tensor.offset() < 0 || tensor.offset() > (size - bytes) / dtype.bytes()) {
       throw malformed(
           "has a tensor %s of %d bytes from element %d on, outside of its storage of %d bytes"
                   .formatted(name, bytes, tensor.offset(), size)

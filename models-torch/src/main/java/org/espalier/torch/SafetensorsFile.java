@@ -25,7 +25,8 @@ public final class SafetensorsFile implements WeightSource {
   /** Bytes of a header; the format allows 100 MB, published files have less than two. */
   private static final long LARGEST_HEADER = 32L << 20;
 
-  private static final byte[] LFS_POINTER = "version https://git-lfs".getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] LFS_POINTER =
+      "version https://git-lfs".getBytes(StandardCharsets.US_ASCII);
 
   private final Path path;
   private final MappedFile file;
@@ -96,7 +97,9 @@ public final class SafetensorsFile implements WeightSource {
     return Arrays.equals(start, LFS_POINTER);
   }
 
-  /** As the reference parser: what no tensor covers was not written by a program that saves them. */
+  /**
+   * As the reference parser: what no tensor covers was not written by a program that saves them.
+   */
   private void requireWithoutGaps(long dataStart) {
     List<Entry> byPosition = new ArrayList<>(entries.values());
     byPosition.sort(Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));

@@ -78,9 +78,7 @@ public record T5Config(
     T5Config config() {
       String feedForward = feedForwardProj == null ? "relu" : feedForwardProj;
       String activation =
-          denseActFn == null
-              ? feedForward.substring(feedForward.indexOf('-') + 1)
-              : denseActFn;
+          denseActFn == null ? feedForward.substring(feedForward.indexOf('-') + 1) : denseActFn;
       if (feedForward.equals("gated-gelu")) {
         activation = "gelu_new"; // the published exception
       }

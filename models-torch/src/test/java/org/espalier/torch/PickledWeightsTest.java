@@ -173,10 +173,15 @@ class PickledWeightsTest {
   @Test
   void refusesTensorsOutsideOfTheirStorage() throws IOException {
     for (long offset : new long[] {-1, Long.MIN_VALUE, 2, 1L << 61, 1L << 62, Long.MAX_VALUE}) {
-      archive(tensorOf(offset, new long[] {3}, new long[] {1}).op('s').end(), "0", floats(1, 2, 3, 4), true);
+      archive(
+          tensorOf(offset, new long[] {3}, new long[] {1}).op('s').end(),
+          "0",
+          floats(1, 2, 3, 4),
+          true);
       refused("outside of its storage", " t ", String.valueOf(offset));
     }
-    archive(tensorOf(1, new long[] {3}, new long[] {1}).op('s').end(), "0", floats(1, 2, 3, 4), true);
+    archive(
+        tensorOf(1, new long[] {3}, new long[] {1}).op('s').end(), "0", floats(1, 2, 3, 4), true);
     try (WeightSource source = WeightSource.open(file)) {
       assertThat(source.floats("t")).containsExactly(2, 3, 4);
       assertThatThrownBy(() -> source.slice("t", Long.MAX_VALUE, 4))
@@ -192,7 +197,11 @@ class PickledWeightsTest {
       archive(tensorOf(0, shape, strides).op('s').end(), "0", floats(1, 2, 3, 4), true);
       refused("weights file");
     }
-    archive(tensorOf(0, new long[] {2, 2}, new long[] {1}).op('s').end(), "0", floats(1, 2, 3, 4), true);
+    archive(
+        tensorOf(0, new long[] {2, 2}, new long[] {1}).op('s').end(),
+        "0",
+        floats(1, 2, 3, 4),
+        true);
     refused("impossible shape");
     archive(tensorOf(0, new long[17], new long[17]).op('s').end(), "0", floats(1), true);
     refused("no list of sizes");
@@ -233,8 +242,7 @@ class PickledWeightsTest {
       refusedPickle(new Pickle().op4(opcode, -1).end(), "claims more bytes");
     }
     for (int opcode : new int[] {0x8d, 0x8e, 0x96}) {
-      refusedPickle(
-          new Pickle().op(opcode).op4(0xff, -1).op4(0xff, -1).end(), "claims more bytes");
+      refusedPickle(new Pickle().op(opcode).op4(0xff, -1).op4(0xff, -1).end(), "claims more bytes");
     }
     refusedPickle(new Pickle().op4(0x8b, 2_000_000).end(), "unknown opcode");
     refusedPickle(new Pickle().op('L').raw(new byte[100]).end(), "unknown opcode");

@@ -226,7 +226,8 @@ class SafetensorsFileTest {
     Path outside =
         new Tensors().floats("a", List.of(1), 1).write(elsewhere.resolve("s.safetensors"));
     for (String name :
-        List.of("../elsewhere/s.safetensors", "x/../../elsewhere/s.safetensors", outside.toString())) {
+        List.of(
+            "../elsewhere/s.safetensors", "x/../../elsewhere/s.safetensors", outside.toString())) {
       index("a", name);
       refusedIndex("outside of its folder", name);
     }
@@ -247,7 +248,9 @@ class SafetensorsFileTest {
         directory.resolve("model.safetensors.index.json"),
         "{\"weight_map\": {\"a\": \"s\", \"a\": \"t\"}}");
     refusedIndex("Duplicate field 'a'");
-    new Tensors().floats("a", List.of(1), 1).write(Files.createDirectory(directory.resolve("part")).resolve("s.safetensors"));
+    new Tensors()
+        .floats("a", List.of(1), 1)
+        .write(Files.createDirectory(directory.resolve("part")).resolve("s.safetensors"));
     index("a", "part/s.safetensors");
     WeightSource.open(directory).close();
   }
@@ -258,8 +261,7 @@ class SafetensorsFileTest {
     Path blobs = Files.createDirectories(directory.resolve("models--o--n/blobs"));
     new Tensors().floats("a", List.of(1), 5).write(blobs.resolve("f00"));
     Files.createSymbolicLink(snapshot.resolve("s1.safetensors"), Path.of("../../blobs/f00"));
-    Files.writeString(
-        blobs.resolve("f01"), "{\"weight_map\": {\"a\": \"s1.safetensors\"}}");
+    Files.writeString(blobs.resolve("f01"), "{\"weight_map\": {\"a\": \"s1.safetensors\"}}");
     Files.createSymbolicLink(
         snapshot.resolve("model.safetensors.index.json"), Path.of("../../blobs/f01"));
     try (WeightSource source = WeightSource.open(snapshot)) {
@@ -325,8 +327,7 @@ class SafetensorsFileTest {
 
   @Test
   void namesWhatIsNoWeightsFile() throws IOException {
-    Files.writeString(
-        file, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n");
+    Files.writeString(file, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n");
     refused("pointer of Git LFS");
     Files.write(file, new byte[100]);
     refused("begins with zeros", "interrupted");

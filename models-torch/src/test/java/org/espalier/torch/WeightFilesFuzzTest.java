@@ -68,22 +68,45 @@ class WeightFilesFuzzTest {
         Tuple.of(
             1,
             Arbitraries.of(
-                "-1", "4.0", "1e2", "\"4\"", "null", "true", "[]", "2147483648", "4611686018427387904",
-                "9223372036854775807", "-9223372036854775808", "18446744073709551616", "1e999", "NaN")));
+                "-1",
+                "4.0",
+                "1e2",
+                "\"4\"",
+                "null",
+                "true",
+                "[]",
+                "2147483648",
+                "4611686018427387904",
+                "9223372036854775807",
+                "-9223372036854775808",
+                "18446744073709551616",
+                "1e999",
+                "NaN")));
   }
 
   private static Arbitrary<String> list(Arbitrary<String> of, int most) {
-    return of.list().ofMaxSize(most).map(v -> v.stream().collect(Collectors.joining(",", "[", "]")));
+    return of.list()
+        .ofMaxSize(most)
+        .map(v -> v.stream().collect(Collectors.joining(",", "[", "]")));
   }
 
   private static Arbitrary<String> text() {
     return Arbitraries.of(
-        "\"a\"", "\"b\"", "\"__metadata__\"", "\"\"", "\"\\u0000\"", "\"\\ud800\"", "\"..\"", "a", "1");
+        "\"a\"",
+        "\"b\"",
+        "\"__metadata__\"",
+        "\"\"",
+        "\"\\u0000\"",
+        "\"\\ud800\"",
+        "\"..\"",
+        "a",
+        "1");
   }
 
   private static Arbitrary<String> tensor() {
     Arbitrary<String> dtype =
-        Arbitraries.of("\"F32\"", "\"BF16\"", "\"F16\"", "\"I64\"", "\"U8\"", "\"F8_E4M3\"", "4", "null");
+        Arbitraries.of(
+            "\"F32\"", "\"BF16\"", "\"F16\"", "\"I64\"", "\"U8\"", "\"F8_E4M3\"", "4", "null");
     Arbitrary<String> begin = number();
     return Combinators.combine(
             dtype, list(number(), 3), begin, number(), Arbitraries.integers().between(0, 9))
@@ -91,13 +114,21 @@ class WeightFilesFuzzTest {
             (type, shape, from, to, kind) ->
                 switch (kind) {
                   case 0 -> "{\"dtype\":" + type + ",\"shape\":" + shape + "}";
-                  case 1 -> "{\"dtype\":" + type + ",\"shape\":" + from + ",\"data_offsets\":[0,4]}";
+                  case 1 ->
+                      "{\"dtype\":" + type + ",\"shape\":" + from + ",\"data_offsets\":[0,4]}";
                   case 2 -> "{\"a\":\"b\"}";
                   case 3 -> from;
                   case 4, 5, 6 -> "{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}";
                   default ->
-                      "{\"dtype\":" + type + ",\"shape\":" + shape + ",\"data_offsets\":["
-                          + from + "," + to + "],\"more\":{\"x\":[1]}}";
+                      "{\"dtype\":"
+                          + type
+                          + ",\"shape\":"
+                          + shape
+                          + ",\"data_offsets\":["
+                          + from
+                          + ","
+                          + to
+                          + "],\"more\":{\"x\":[1]}}";
                 });
   }
 
@@ -131,8 +162,18 @@ class WeightFilesFuzzTest {
   Arbitrary<String> indices() {
     Arbitrary<String> shard =
         Arbitraries.of(
-            "\"s1.safetensors\"", "\"s1.safetensors\"", "\"../x.safetensors\"", "\"/etc/passwd\"",
-            "\"\"", "\".\"", "\"f.index.json\"", "\"\\u0000\"", "1", "null", "[]", "{}");
+            "\"s1.safetensors\"",
+            "\"s1.safetensors\"",
+            "\"../x.safetensors\"",
+            "\"/etc/passwd\"",
+            "\"\"",
+            "\".\"",
+            "\"f.index.json\"",
+            "\"\\u0000\"",
+            "1",
+            "null",
+            "[]",
+            "{}");
     return object(shard)
         .map(map -> "{\"metadata\":{\"total_size\":1},\"weight_map\":" + map + "}")
         .injectDuplicates(0.1)
@@ -150,12 +191,25 @@ class WeightFilesFuzzTest {
   Arbitrary<String> configurations() {
     Arbitrary<String> name =
         Arbitraries.of(
-            "vocab_size", "d_model", "d_kv", "d_ff", "num_layers", "num_heads", "hidden_size",
-            "feed_forward_proj", "hidden_act", "layer_norm_eps", "num_attention_heads",
-            "max_position_embeddings", "text_config", "eos_token_id", "intermediate_size");
+            "vocab_size",
+            "d_model",
+            "d_kv",
+            "d_ff",
+            "num_layers",
+            "num_heads",
+            "hidden_size",
+            "feed_forward_proj",
+            "hidden_act",
+            "layer_norm_eps",
+            "num_attention_heads",
+            "max_position_embeddings",
+            "text_config",
+            "eos_token_id",
+            "intermediate_size");
     Arbitrary<String> value =
         Arbitraries.oneOf(
-            number(), Arbitraries.of("\"gelu\"", "\"gated-gelu\"", "{}", "{\"hidden_size\":\"x\"}"));
+            number(),
+            Arbitraries.of("\"gelu\"", "\"gated-gelu\"", "{}", "{\"hidden_size\":\"x\"}"));
     return Combinators.combine(name, value)
         .as((n, v) -> "\"" + n + "\":" + v)
         .list()
@@ -188,10 +242,16 @@ class WeightFilesFuzzTest {
                 (offset, size, stride, key) ->
                     headless(
                         new Pickle()
-                            .tensor("FloatStorage", key, offset, new long[] {size}, new long[] {stride})));
+                            .tensor(
+                                "FloatStorage",
+                                key,
+                                offset,
+                                new long[] {size},
+                                new long[] {stride})));
     Arbitrary<byte[]> simple =
         Arbitraries.strings()
-            .withChars("(012N}])tldsuaeRbQ.\u0081\u0085\u0086\u0087\u0088\u0089\u008f\u0090\u0093\u0094")
+            .withChars(
+                "(012N}])tldsuaeRbQ.\u0081\u0085\u0086\u0087\u0088\u0089\u008f\u0090\u0093\u0094")
             .ofLength(1)
             .map(opcode -> opcode.getBytes(StandardCharsets.ISO_8859_1));
     Arbitrary<byte[]> texts =
@@ -208,8 +268,7 @@ class WeightFilesFuzzTest {
                                     ? "collections"
                                     : name.startsWith("_") ? "torch._utils" : "torch",
                                 name)));
-    Arbitrary<byte[]> noise =
-        Arbitraries.bytes().array(byte[].class).ofMinSize(1).ofMaxSize(9);
+    Arbitrary<byte[]> noise = Arbitraries.bytes().array(byte[].class).ofMinSize(1).ofMaxSize(9);
     Arbitrary<byte[]> memo =
         Combinators.combine(Arbitraries.of('q', 'h', 'K'), Arbitraries.integers().between(0, 3))
             .as((opcode, index) -> new byte[] {(byte) (char) opcode, (byte) (int) index});

@@ -29,8 +29,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The weights of the nano models. Where they are plain files they are used in place; from a jar
- * they are unpacked into the {@link CacheDirectory}, in a directory named by their hash. Every use verifies size and SHA-256, and a damaged copy is
- * replaced. Each file appears by an atomic move, so several processes can unpack at once.
+ * they are unpacked into the {@link CacheDirectory}, in a directory named by their hash. Every use
+ * verifies size and SHA-256, and a damaged copy is replaced. Each file appears by an atomic move,
+ * so several processes can unpack at once.
  */
 public final class ShapesWeights implements WeightsBundle {
   private static final String ROOT = "org/espalier/shapes/weights";

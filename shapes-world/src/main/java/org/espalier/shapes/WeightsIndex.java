@@ -31,7 +31,9 @@ public final class WeightsIndex {
     static Entry of(Path root, Path file) {
       try {
         return new Entry(
-            root.relativize(file).toString().replace('\\', '/'), Files.size(file), Sha256.of(List.of(file)));
+            root.relativize(file).toString().replace('\\', '/'),
+            Files.size(file),
+            Sha256.of(List.of(file)));
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
@@ -39,7 +41,9 @@ public final class WeightsIndex {
 
     /** Whether a file has this size and hash. */
     boolean matches(Path file) throws IOException {
-      return Files.isRegularFile(file) && Files.size(file) == size && Sha256.of(List.of(file)).equals(sha256);
+      return Files.isRegularFile(file)
+          && Files.size(file) == size
+          && Sha256.of(List.of(file)).equals(sha256);
     }
   }
 

@@ -179,7 +179,8 @@ class ShapesWeightsTest {
     }
     assertThat(files(cache)).hasSize(5);
     try (URLClassLoader loader = loader(jar)) {
-      assertThat(new ShapesWeights(loader, () -> cache).directory("clip/nano").resolve("config.json"))
+      assertThat(
+              new ShapesWeights(loader, () -> cache).directory("clip/nano").resolve("config.json"))
           .hasContent("content of clip-nano/config.json");
     }
   }

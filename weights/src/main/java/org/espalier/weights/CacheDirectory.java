@@ -125,9 +125,7 @@ public final class CacheDirectory {
       throw new EspalierException(
           EspalierException.Code.RESOURCE,
           "The cache directory " + directory + " cannot be used: " + reason(e) + ".",
-          "Maybe free some disk space, or set "
-              + VARIABLE
-              + " to a directory that can be written.",
+          "Maybe free some disk space, or set " + VARIABLE + " to a directory that can be written.",
           e);
     }
   }

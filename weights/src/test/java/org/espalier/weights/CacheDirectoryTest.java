@@ -26,13 +26,11 @@ class CacheDirectoryTest {
     Map<String, String> all =
         Map.of("ESPALIER_CACHE", "/own", "XDG_CACHE_HOME", "/xdg", "HOME", "/home/ada");
     assertThat(CacheDirectory.place(all, "/root")).isEqualTo(Path.of("/own"));
-    assertThat(
-            CacheDirectory.place(Map.of("XDG_CACHE_HOME", "/xdg", "HOME", "/home/ada"), "/root"))
+    assertThat(CacheDirectory.place(Map.of("XDG_CACHE_HOME", "/xdg", "HOME", "/home/ada"), "/root"))
         .isEqualTo(Path.of("/xdg/espalier"));
     assertThat(CacheDirectory.place(Map.of("HOME", "/home/ada", "ESPALIER_CACHE", ""), "/root"))
         .isEqualTo(Path.of("/home/ada/.cache/espalier"));
-    assertThat(CacheDirectory.place(Map.of(), "/root"))
-        .isEqualTo(Path.of("/root/.cache/espalier"));
+    assertThat(CacheDirectory.place(Map.of(), "/root")).isEqualTo(Path.of("/root/.cache/espalier"));
   }
 
   @Test

@@ -125,7 +125,10 @@ class ModelJsonTest {
     refused(() -> tree.path("list").asInt(1), "[1]", "a whole number");
     refused(() -> tree.path("object").asText("a"), "{\"n\":2}", "a text");
     refused(() -> ModelJson.positive(tree, "word", 1), "word (\"x\")", "positive whole number");
-    refused(() -> ModelJson.positive(tree.path("object"), "missing", 0), "The field missing of", "is missing");
+    refused(
+        () -> ModelJson.positive(tree.path("object"), "missing", 0),
+        "The field missing of",
+        "is missing");
     assertThat(ModelJson.positive(tree.path("object"), "n", 1)).isEqualTo(2);
   }
 
@@ -133,8 +136,8 @@ class ModelJsonTest {
   void namesMissingAndLargeFiles() throws IOException {
     refused(() -> ModelJson.require(file, "configuration of CLIP"), "The configuration of CLIP");
     assertThat(ModelJson.optional(file).isMissingNode()).isTrue();
-    try (var large = FileChannel.open(
-        file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+    try (var large =
+        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       large.write(ByteBuffer.wrap("}".getBytes(StandardCharsets.UTF_8)), 1L << 33);
     }
     refused(() -> ModelJson.require(file), "too large for a configuration");

@@ -121,9 +121,7 @@ record FluxFiles(
   /** The transformer of a directory in no published layout: one file, or one index. */
   private static Path flow(Path directory) {
     List<String> there =
-        Stream.of(FLOW_FILES)
-            .filter(name -> Files.isRegularFile(directory.resolve(name)))
-            .toList();
+        Stream.of(FLOW_FILES).filter(name -> Files.isRegularFile(directory.resolve(name))).toList();
     if (there.size() > 1) {
       throw EspalierException.config(
           "The directory "
@@ -151,8 +149,7 @@ record FluxFiles(
     if (explicit != null) {
       Path path = base.resolve(explicit);
       if (Files.isDirectory(path)) {
-        return WeightSource.locate(
-            path, "ae.safetensors", DIFFUSERS_FILES[0], DIFFUSERS_FILES[1]);
+        return WeightSource.locate(path, "ae.safetensors", DIFFUSERS_FILES[0], DIFFUSERS_FILES[1]);
       }
       return existing(path, "autoencoder", "autoencoder");
     }

@@ -236,7 +236,6 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   }
 
   private static String hash(List<TorchProgram> programs) {
-    return Sha256.of(
-        programs.stream().map(TorchProgram::sha256).collect(Collectors.joining()));
+    return Sha256.of(programs.stream().map(TorchProgram::sha256).collect(Collectors.joining()));
   }
 }

@@ -1,7 +1,6 @@
 package org.espalier.models.var;
 
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.Flops;
