@@ -277,7 +277,7 @@ final class InfinityLoader {
         facts);
   }
 
-  private static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
+  static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
     while (!opened.isEmpty()) {
       try {
         opened.pop().close();
@@ -287,12 +287,12 @@ final class InfinityLoader {
     }
   }
 
-  private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
+  static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
     opened.push(part);
     return part;
   }
 
-  private static Path parent(Path file) {
+  static Path parent(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     return parent == null ? file.toAbsolutePath() : parent;
   }
@@ -307,7 +307,7 @@ final class InfinityLoader {
   }
 
   /** The file of a name, or else the only one of a pattern. */
-  private static Path first(Path directory, String name, String pattern) {
+  static Path first(Path directory, String name, String pattern) {
     if (Files.isRegularFile(directory.resolve(name))) {
       return directory.resolve(name);
     }
