@@ -22,6 +22,7 @@ import org.espalier.spi.Verifier;
 import org.espalier.torch.Device;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;

@@ -1,17 +1,14 @@
 package org.espalier.models.diffusion;
 
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.EnumSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.espalier.api.Capability;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelCard;
@@ -21,6 +18,7 @@ import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -125,15 +123,7 @@ final class FlowParts implements AutoCloseable {
   }
 
   private static String hash(List<TorchProgram> programs) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (TorchProgram program : programs) {
-        digest.update(program.sha256().getBytes(StandardCharsets.UTF_8));
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
+    return Sha256.of(programs.stream().map(TorchProgram::sha256).collect(Collectors.joining()));
   }
 
   /** Closes what was opened, unless the model is complete. */

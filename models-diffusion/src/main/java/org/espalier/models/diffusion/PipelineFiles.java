@@ -1,15 +1,14 @@
 package org.espalier.models.diffusion;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,7 +40,7 @@ record PipelineFiles(Path home, Path transformer, JsonNode index, Path base) {
       }
       return new PipelineFiles(home, root, MissingNode.getInstance(), base);
     }
-    JsonNode index = json(root.resolve("model_index.json"));
+    JsonNode index = ModelJson.optional(root.resolve("model_index.json"));
     if (!index.isMissingNode()) {
       String name = index.path("_class_name").asText("");
       if (!classes.contains(name)) {
@@ -141,27 +140,9 @@ record PipelineFiles(Path home, Path transformer, JsonNode index, Path base) {
    * @param part its directory or file
    */
   static JsonNode config(Path part) {
-    return Files.isDirectory(part) ? json(part.resolve("config.json")) : MissingNode.getInstance();
-  }
-
-  /**
-   * A file as JSON; missing where there is none.
-   *
-   * @param file the file
-   */
-  static JsonNode json(Path file) {
-    if (!Files.isRegularFile(file)) {
-      return MissingNode.getInstance();
-    }
-    try {
-      return new ObjectMapper().readTree(file.toFile());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The file " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
-    }
+    return Files.isDirectory(part)
+        ? ModelJson.optional(part.resolve("config.json"))
+        : MissingNode.getInstance();
   }
 
   /**

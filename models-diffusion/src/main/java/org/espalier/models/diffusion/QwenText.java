@@ -1,11 +1,6 @@
 package org.espalier.models.diffusion;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -15,6 +10,7 @@ import org.espalier.torch.Qwen3Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.Tokens;
 import org.espalier.torch.TorchProgram;
+import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,34 +52,14 @@ final class QwenText implements FlowText {
     this.padded = padded;
   }
 
-  /** The special tokens of a {@code tokenizer.json}, read without its vocabulary. */
   private static Map<String, Long> specials(Path file) {
     Map<String, Long> specials = new LinkedHashMap<>();
-    try (JsonParser parser =
-        new JsonFactory().setCodec(new ObjectMapper()).createParser(file.toFile())) {
-      parser.nextToken();
-      while (parser.nextToken() == JsonToken.FIELD_NAME) {
-        String field = parser.currentName();
-        parser.nextToken();
-        if (field.equals("added_tokens")) {
-          JsonNode added = parser.readValueAsTree();
-          for (JsonNode token : added) {
-            if (token.path("special").asBoolean()) {
-              specials.put(token.path("content").asText(), token.path("id").asLong());
-            }
-          }
-          return specials;
-        }
-        parser.skipChildren();
+    for (JsonNode token : ModelJson.require(file).path("added_tokens")) {
+      if (token.path("special").asBoolean()) {
+        specials.put(token.path("content").asText(), token.path("id").asLong());
       }
-      return specials;
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The tokenizer " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
     }
+    return specials;
   }
 
   /** The tokens that the encoder reads. */
