@@ -12,6 +12,7 @@ import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 
 /**
  * LLaVA-OneVision (Li et al. 2024, <a href="https://arxiv.org/abs/2408.03326">arXiv:2408.03326</a>)

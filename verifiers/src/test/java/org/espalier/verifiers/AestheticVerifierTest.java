@@ -23,6 +23,7 @@ import org.espalier.testkit.VerifierContract;
 import org.espalier.torch.Device;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;

@@ -9,6 +9,7 @@ import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
 import org.espalier.verifiers.TilePlan.Canvas;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.Test;
 
 class TilePlanTest {
