@@ -2,6 +2,7 @@ package org.espalier.verifiers;
 
 import ai.djl.Device;
 import java.util.List;
+import org.espalier.torch.Qwen3Encoder;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
@@ -17,7 +18,9 @@ final class LlavaNetwork implements AutoCloseable {
   static LlavaNetwork load(LlavaArchitecture architecture, WeightSource source, Device device) {
     TorchProgram.Builder builder =
         TorchProgram.builder("LlavaOnevision")
+            .text(Qwen3Encoder.class, "decoder.py")
             .text(LlavaNetwork.class, "transformer.py")
+            .text(LlavaNetwork.class, "judge_decoder.py")
             .text(LlavaNetwork.class, "llava_onevision.py")
             .device(device);
     architecture.attributes(builder);
