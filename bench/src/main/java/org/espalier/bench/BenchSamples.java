@@ -3,13 +3,13 @@ package org.espalier.bench;
 import java.util.ArrayList;
 import java.util.List;
 import org.espalier.api.DrawKey;
+import org.espalier.api.Noise;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Branch;
 import org.espalier.spi.Conditioning;
 import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.Root;
 import org.espalier.spi.WorkCounters;
 

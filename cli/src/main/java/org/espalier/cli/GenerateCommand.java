@@ -20,7 +20,7 @@ import org.espalier.engine.SearchRequest;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.records.Amount;
 import org.espalier.records.Images;
-import org.espalier.records.RunDirectory;
+import org.espalier.records.WholeFile;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
@@ -121,7 +121,7 @@ final class GenerateCommand implements Callable<Integer> {
                   Budget.of(ComputeUnit.FLOPS, amount.absolute(ComputeUnit.FLOPS.of(sample))),
                   DrawKey.root(seed),
                   EngineOptions.defaults()));
-      RunDirectory.write(out, Images.png(outcome.image()));
+      WholeFile.write(out, Images.png(outcome.image()));
       print(outcome);
     }
     return Main.DONE;

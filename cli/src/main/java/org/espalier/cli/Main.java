@@ -113,6 +113,7 @@ public final class Main {
             });
     CommandLine line = new CommandLine(new Main(), new GuiceFactory(injector));
     commands(args).forEach(line::addSubcommand);
+    line.setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF));
     line.setOut(terminal.out());
     line.setErr(terminal.err());
     line.setCaseInsensitiveEnumValuesAllowed(true);

@@ -87,6 +87,12 @@ final class PlanCommand implements Callable<Integer> {
                       Amount.brief(plan.diskBytes()),
                       Amount.brief(plan.residentBytes()),
                       Amount.brief(plan.heapBytes())));
+      plan.unmeasured()
+          .forEach(
+              (model, why) ->
+                  terminal
+                      .err()
+                      .println("The model (%s) could not take a sample: %s".formatted(model, why)));
     }
     return Main.DONE;
   }

@@ -7,7 +7,6 @@ import org.espalier.records.RunDirectory;
 import org.espalier.report.HtmlReport;
 import org.espalier.report.RunData;
 import org.espalier.study.Studies;
-import org.espalier.study.StudySource;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -51,7 +50,7 @@ final class ReproduceCommand implements Callable<Integer> {
                 .resolveSibling(run.toAbsolutePath().normalize().getFileName() + "-reproduced")
             : out;
     Studies.Ended ended =
-        studies.run(StudySource.of(first), target, new ProgressWatcher(terminal, output.quiet));
+        studies.repeat(first, target, new ProgressWatcher(terminal, output.quiet));
     HtmlReport.write(RunData.read(ended.directory()));
     return CompareCommand.print(terminal, output.json, run, ended.directory().root());
   }

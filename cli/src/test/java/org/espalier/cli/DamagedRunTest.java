@@ -112,4 +112,35 @@ class DamagedRunTest {
     assertThat(espalier("resume", run).err()).contains("9/9 cells");
     assertThat(answer).hasBinaryContent(good);
   }
+
+  @Test
+  void aDamagedAnswerIsNotExported() throws IOException {
+    CellRecord.Images images = RecordLog.read(log).records().values().iterator().next().images();
+    Files.writeString(run.resolve(images == null ? "" : images.answer()), "not an image");
+    CommandLineKit.Ended ended =
+        espalier("export", run, "--to", "geneval", "--out", directory.resolve("export"));
+    assertThat(ended.code()).isEqualTo(2);
+    assertThat(ended.err()).contains("[CONFIG]", "its hash differs", "espalier resume");
+  }
+
+  @Test
+  void aRunIsCompleteInItself() throws IOException {
+    Path prompts = Files.writeString(directory.resolve("p.txt"), "a red circle\na blue square\n");
+    Path study =
+        Files.writeString(
+            directory.resolve("study.yaml"),
+            TOY_STUDY.replaceFirst("prompts: .*", "prompts: {file: p.txt}"));
+    Path from = directory.resolve("from");
+    assertThat(espalier("run", study, "-q", "--out", from).code()).isZero();
+    Files.delete(prompts);
+    Files.delete(study);
+    Path moved = Files.move(from, directory.resolve("moved"));
+    Files.delete(moved.resolve("report/index.html"));
+    Files.writeString(moved.resolve("records.jsonl"), "");
+    CommandLineKit.Ended ended = espalier("resume", moved);
+    assertThat(ended.code()).as(ended.err()).isZero();
+    assertThat(ended.err()).contains("6/6 cells");
+    assertThat(espalier("report", moved).code()).isZero();
+    assertThat(espalier("reproduce", moved).code()).isZero();
+  }
 }

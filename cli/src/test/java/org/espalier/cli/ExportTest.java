@@ -65,6 +65,31 @@ class ExportTest {
   }
 
   @Test
+  void noTextOfATableIsAFormula() throws IOException {
+    List<String> prompts = List.of("=HYPERLINK(1)", "+1", "-x", "@x", "'=1", "'x", "a=b");
+    Path study =
+        Files.writeString(
+            directory.resolve("formulas.yaml"),
+            TOY_STUDY.replaceFirst(
+                "prompts: .*", "prompts: {inline: [\"" + String.join("\", \"", prompts) + "\"]}"));
+    Path formulas = directory.resolve("formulas");
+    assertThat(espalier("run", study, "-q", "--out", formulas).code()).isZero();
+    assertThat(espalier("export", formulas, "--to", "csv").code()).isZero();
+    List<String> cells;
+    try (CSVParser parser =
+        CSVParser.parse(
+            formulas.resolve("export/csv/cells.csv"),
+            StandardCharsets.UTF_8,
+            CSVFormat.RFC4180.builder().setHeader().get())) {
+      cells = parser.stream().map(row -> row.get("prompt")).distinct().toList();
+    }
+    assertThat(cells).noneMatch(cell -> cell.matches("[=+@-].*"));
+    assertThat(cells.stream().map(cell -> cell.replaceFirst("^'(?='*[=+@-])", "")))
+        .as("an apostrophe taken away, as docs/studies.md says")
+        .containsExactlyInAnyOrderElementsOf(prompts);
+  }
+
+  @Test
   void parquetHoldsTheSameRowsWithTypes() throws IOException {
     CommandLineKit.Ended ended = espalier("export", run, "--to", "csv,parquet");
     assertThat(ended.code()).as(ended.err()).isZero();

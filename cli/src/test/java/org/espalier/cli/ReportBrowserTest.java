@@ -8,6 +8,8 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -27,7 +29,6 @@ class ReportBrowserTest {
   /** Uses the page as a reader would and notes in the document what came of it. */
   private static final String VISIT =
       """
-      <script>
       (function () {
         const seen = [];
         const inked = (id) => {
@@ -62,13 +63,13 @@ class ReportBrowserTest {
         seen.push('theme ' + (theme !== document.documentElement.dataset.theme));
         seen.push('tables ' + document.querySelectorAll('#tables table').length);
         seen.push('wide ' + (document.documentElement.scrollWidth > window.innerWidth));
+        seen.push('links ' + document.querySelectorAll('a[href]:not([href^=http]):not([href^="#"])').length);
         seen.push('requests ' + performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).length);
         const out = document.createElement('pre');
         out.id = 'visit';
         out.textContent = seen.join('; ');
         document.body.append(out);
       })();
-      </script>
       """;
 
   @TempDir Path directory;
@@ -86,16 +87,30 @@ class ReportBrowserTest {
 
   @Test
   @Timeout(value = 5, unit = TimeUnit.MINUTES)
-  void theReportWorksInABrowserAndFetchesNothing() throws IOException, InterruptedException {
+  void theReportWorksInABrowserAndFetchesNothing() throws Exception {
     Assumptions.assumeTrue(browser().isPresent(), "no Chromium on the PATH");
     Path study = directory.resolve("study.yaml");
     Files.writeString(study, TOY_STUDY);
     Path out = directory.resolve("out");
     assertThat(espalier("run", study, "-q", "--out", out).code()).isZero();
+    // A run from somebody else may name anything as a method's paper.
+    Path plan = out.resolve("plan.json");
+    Files.writeString(
+        plan, Files.readString(plan).replaceFirst("https://[^\"]*", "javascript:alert(1)"));
+    assertThat(espalier("report", out).code()).isZero();
     String html = Files.readString(out.resolve("report/index.html"));
+    assertThat(html).contains("javascript:alert(1)");
     assertThat(html).contains("default-src 'none'").doesNotContain("sourceMappingURL");
     Path visited = directory.resolve("visited.html");
-    Files.writeString(visited, html.replace("</body>", VISIT + "</body>"));
+    // The page's policy names the scripts that run by their hashes.
+    byte[] hash =
+        MessageDigest.getInstance("SHA-256").digest(VISIT.getBytes(StandardCharsets.UTF_8));
+    String allowed = "script-src 'sha256-" + Base64.getEncoder().encodeToString(hash) + "' ";
+    assertThat(html).contains("script-src 'sha256-").doesNotContain("script-src 'unsafe-inline'");
+    Files.writeString(
+        visited,
+        html.replace("script-src ", allowed)
+            .replace("</body>", "<script>" + VISIT + "</script></body>"));
     for (String window : List.of("1280,900", "390,844")) {
       String dom = dump(visited, window);
       Matcher matcher = Pattern.compile("<pre id=\"visit\">([^<]*)</pre>").matcher(dom);
@@ -108,6 +123,7 @@ class ReportBrowserTest {
               "zoom true",
               "theme true",
               "tables 2",
+              "links 0",
               "requests 0",
               "wide false")
           .anyMatch(line -> line.matches("pictures [5-6]"))

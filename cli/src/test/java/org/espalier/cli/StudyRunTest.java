@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.espalier.records.CellRecord;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
+import org.espalier.study.toys.ToyEncoder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -123,6 +124,28 @@ class StudyRunTest {
   }
 
   @Test
+  void pricingRunsNoNetwork() throws IOException {
+    study(TOY_STUDY.replace("toy-scale", "toy-encoder"));
+    Path out = run("out");
+    ToyEncoder.BROKEN.set(true);
+    try {
+      for (List<Object> args :
+          List.<List<Object>>of(
+              List.of("validate", directory.resolve("study.yaml")),
+              List.of("plan", directory.resolve("study.yaml")),
+              List.of("resume", out))) {
+        CommandLineKit.Ended ended = espalier(args.toArray());
+        assertThat(ended.code()).as(args + ": " + ended.err()).isZero();
+      }
+      CommandLineKit.Ended again =
+          espalier("run", directory.resolve("study.yaml"), "--out", directory.resolve("again"));
+      assertThat(again.out() + again.err()).contains("the text encoder ran");
+    } finally {
+      ToyEncoder.BROKEN.set(false);
+    }
+  }
+
+  @Test
   void resumeSkipsWhatIsDoneAndMendsATornTail() throws IOException {
     study(TOY_STUDY);
     Path out = run("out");
@@ -190,6 +213,9 @@ class StudyRunTest {
             "{inline: [a red circle, a blue square, two green stars]}", "{file: prompts.txt}"));
     Path out = run("out");
     Files.writeString(prompts, "a blue circle\n");
+    assertThat(espalier("resume", out).code()).as("the run keeps its own prompts").isZero();
+    Path own = out.resolve("prompts.jsonl");
+    Files.writeString(own, Files.readString(own).replace("red", "blue"));
     CommandLineKit.Ended ended = espalier("resume", out);
     assertThat(ended.code()).isEqualTo(2);
     assertThat(ended.err()).contains("another configuration");

@@ -1,41 +1,40 @@
 package org.espalier.engine;
 
+import java.util.Map;
 import org.espalier.api.Prompt;
 import org.espalier.api.Quotes;
 import org.espalier.api.VerifierRole;
 import org.espalier.compute.Cost;
-import org.espalier.spi.Conditioning;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelCard;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.Work;
 
-/** Quotes for one encoded prompt. */
+/** Quotes for one prompt; no network runs for them. */
 final class DefaultQuotes implements Quotes {
   private final GenerativeModel model;
-  private final java.util.Map<VerifierRole, Verifier> verifiers;
+  private final Map<VerifierRole, Verifier> verifiers;
   private final Prompt prompt;
-  private final Conditioning conditioning;
   private final ModelCard card;
 
   /** Cost of rolling out from each step. */
   private final Cost[] completion;
 
-  DefaultQuotes(
-      GenerativeModel model,
-      java.util.Map<VerifierRole, Verifier> verifiers,
-      Prompt prompt,
-      Conditioning conditioning) {
+  DefaultQuotes(GenerativeModel model, Map<VerifierRole, Verifier> verifiers, Prompt prompt) {
     this.model = model;
     this.verifiers = verifiers;
     this.prompt = prompt;
-    this.conditioning = conditioning;
     this.card = model.card();
     this.completion = new Cost[card.horizon() + 1];
     completion[card.horizon()] = Cost.ZERO;
     for (int step = card.horizon() - 1; step >= 0; step--) {
       completion[step] = completion[step + 1].plus(expand(step, 1, false));
     }
+  }
+
+  /** Encoding the prompt. */
+  Cost encode() {
+    return model.quote(new Work.Encode(prompt));
   }
 
   @Override
@@ -45,7 +44,7 @@ final class DefaultQuotes implements Quotes {
 
   @Override
   public Cost expand(int step, int draws, boolean cached) {
-    return model.quote(new Work.Step(conditioning, step, draws, cached));
+    return model.quote(new Work.Step(prompt, step, draws, cached));
   }
 
   @Override
@@ -65,7 +64,7 @@ final class DefaultQuotes implements Quotes {
   }
 
   Cost decode(int step) {
-    return model.quote(new Work.Decode(conditioning, step));
+    return model.quote(new Work.Decode(prompt, step));
   }
 
   Cost judge(VerifierRole role) {

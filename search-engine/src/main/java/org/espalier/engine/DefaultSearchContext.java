@@ -14,6 +14,7 @@ import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Expansion;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.api.Quotes;
 import org.espalier.api.Rewind;
@@ -27,7 +28,6 @@ import org.espalier.compute.Cost;
 import org.espalier.spi.Branch;
 import org.espalier.spi.Conditioning;
 import org.espalier.spi.ModelCard;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
@@ -591,15 +591,9 @@ final class DefaultSearchContext implements SearchContext {
         : Cost.generate(nfe, 0, 0, 0);
   }
 
-  private Noise resolve(Draw draw, @Nullable Node parent) {
-    if (draw instanceof Draw.Fresh fresh) {
-      return new Noise.Keyed(fresh.key());
-    }
-    if (draw instanceof Draw.Near near) {
-      return new Noise.Blend(resolve(near.pivot(), parent), near.direction(), near.radius());
-    }
-    if (draw instanceof Draw.Mode) {
-      return new Noise.Mode();
+  private static Noise resolve(Draw draw, @Nullable Node parent) {
+    if (!(draw instanceof Draw.Follow)) {
+      return Noise.of(draw);
     }
     if (parent == null) {
       throw new EspalierException(

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import org.espalier.api.BudgetExhaustedException;
 import org.espalier.api.Candidate;
@@ -22,7 +23,6 @@ import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelCard;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
-import org.espalier.spi.Work;
 
 /** Runs searches. Stateless and thread-safe; calls of one model or verifier are serialised. */
 public final class SearchEngine {
@@ -57,17 +57,8 @@ public final class SearchEngine {
    * @param prompt the prompt
    */
   public static Cost sampleCost(GenerativeModel model, Verifier verifier, Prompt prompt) {
-    synchronized (model) {
-      List<Conditioning> encoded = model.encode(List.of(prompt));
-      try {
-        return new DefaultQuotes(
-                model, java.util.Map.of(VerifierRole.SEARCH, verifier), prompt, encoded.get(0))
-            .sample()
-            .plus(model.quote(new Work.Encode(prompt.text())));
-      } finally {
-        encoded.forEach(Conditioning::close);
-      }
-    }
+    DefaultQuotes quotes = new DefaultQuotes(model, Map.of(VerifierRole.SEARCH, verifier), prompt);
+    return quotes.encode().plus(quotes.sample());
   }
 
   /**
@@ -94,30 +85,37 @@ public final class SearchEngine {
     long start = request.options().nanoTime().getAsLong();
     NativeGate gate = new NativeGate(request.options().nanoTime());
     Ledger ledger = new Ledger(request.budget());
-    NativeGate.Measured<List<Conditioning>> encoded =
-        gate.call(model, () -> model.encode(List.of(request.prompt())));
-    ModelCalls.requireSize(model.card().id(), "encode", encoded.result(), 1);
-    try (Conditioning conditioning = encoded.result().get(0)) {
-      DefaultQuotes quotes =
-          new DefaultQuotes(model, request.verifiers(), request.prompt(), conditioning);
-      Cost encode = model.quote(new Work.Encode(request.prompt().text()));
-      requireBounded(request.budget(), quotes);
-      try (Ledger.Reservation reservation = ledger.reserve("encode", encode, quotes.sample())) {
+    DefaultQuotes quotes = new DefaultQuotes(model, request.verifiers(), request.prompt());
+    requireBounded(request.budget(), quotes);
+    Cost encode = quotes.encode();
+    try (Ledger.Reservation reservation = reserve(request, ledger, quotes, encode)) {
+      NativeGate.Measured<List<Conditioning>> encoded =
+          gate.call(model, () -> model.encode(List.of(request.prompt())));
+      ModelCalls.requireSize(model.card().id(), "encode", encoded.result(), 1);
+      try (Conditioning conditioning = encoded.result().get(0)) {
         reservation.commit(Phase.ENCODE, encoded.generated(encode.nfe()));
-      } catch (BudgetExhaustedException e) {
-        ComputeUnit unit = request.budget().unit();
-        throw new EspalierException(
-            EspalierException.Code.BUDGET,
-            "The budget (%s %s) does not suffice for one sample of the model (%s), which costs %s."
-                .formatted(
-                    Ledger.number(request.budget().limit()),
-                    unit.name().toLowerCase(Locale.ROOT),
-                    model.card().id(),
-                    Ledger.number(unit.of(quotes.sample().plus(encode)))),
-            "Maybe set a budget of 1x or more.",
-            e);
+        reservation.close();
+        return search(request, conditioning, ledger, quotes, gate, start);
       }
-      return search(request, conditioning, ledger, quotes, gate, start);
+    }
+  }
+
+  private static Ledger.Reservation reserve(
+      SearchRequest request, Ledger ledger, DefaultQuotes quotes, Cost encode) {
+    try {
+      return ledger.reserve("encode", encode, quotes.sample());
+    } catch (BudgetExhaustedException e) {
+      ComputeUnit unit = request.budget().unit();
+      throw new EspalierException(
+          EspalierException.Code.BUDGET,
+          "The budget (%s %s) does not suffice for one sample of the model (%s), which costs %s."
+              .formatted(
+                  Ledger.number(request.budget().limit()),
+                  unit.name().toLowerCase(Locale.ROOT),
+                  request.model().card().id(),
+                  Ledger.number(unit.of(quotes.sample().plus(encode)))),
+          "Maybe set a budget of 1x or more.",
+          e);
     }
   }
 

@@ -6,10 +6,10 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import org.espalier.api.EspalierException;
+import org.espalier.api.Noise;
 import org.espalier.api.Trajectory;
 import org.espalier.compute.Cost;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -1,10 +1,12 @@
 package org.espalier.noise;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.apache.commons.rng.UniformRandomProvider;
 import org.apache.commons.rng.sampling.distribution.ZigguratSampler;
 import org.apache.commons.rng.simple.RandomSource;
 import org.espalier.api.DrawKey;
-import org.espalier.spi.Noise;
+import org.espalier.api.Noise;
 
 /**
  * Numbers from noise: a pure function of (noise, step, length), whatever else is in the batch, on
@@ -13,6 +15,9 @@ import org.espalier.spi.Noise;
  * Shorter requests are prefixes of longer ones.
  */
 public final class KeyedNoise {
+  /** The largest uniform number: mirrored ones stay within [0, 1) and multiples of 2^-24. */
+  private static final float LAST = 1 - 0x1p-24f;
+
   private KeyedNoise() {}
 
   /**
@@ -37,6 +42,17 @@ public final class KeyedNoise {
       for (int i = 0; i < length; i++) {
         values[i] = (float) (keep * pivot[i] + blend.radius() * direction[i]);
       }
+    } else if (noise instanceof Noise.Mix mix) {
+      double[] sums = new double[length];
+      for (int part = 0; part < mix.parts().size(); part++) {
+        float[] numbers = gaussian(mix.parts().get(part), step, length);
+        for (int i = 0; i < length; i++) {
+          sums[i] += mix.weights().get(part) * numbers[i];
+        }
+      }
+      for (int i = 0; i < length; i++) {
+        values[i] = (float) sums[i];
+      }
     }
     return values;
   }
@@ -45,7 +61,7 @@ public final class KeyedNoise {
    * Uniform numbers in [0, 1), multiples of 2^-24. {@link Noise.Mode} has none: callers take the
    * most probable outcome instead.
    *
-   * @param noise {@link Noise.Keyed} or {@link Noise.Blend}
+   * @param noise anything but {@link Noise.Mode}
    * @param step at which step
    * @param length how many
    */
@@ -55,9 +71,10 @@ public final class KeyedNoise {
 
   /**
    * Uniform numbers of which each group of consecutive ones belongs to one token: a {@link
-   * Noise.Blend} takes a token's numbers all from its pivot or all from its direction.
+   * Noise.Blend} takes a token's numbers all from its pivot or all from its direction, a {@link
+   * Noise.Mix} all from one part.
    *
-   * @param noise {@link Noise.Keyed} or {@link Noise.Blend}
+   * @param noise anything but {@link Noise.Mode}
    * @param step at which step
    * @param length how many, a multiple of {@code group}
    * @param group numbers a token, positive
@@ -78,6 +95,20 @@ public final class KeyedNoise {
       for (int i = 0; i < length; i += group) {
         float[] source = choice.nextFloat() < blend.radius() ? direction : pivot;
         System.arraycopy(source, i, values, i, Math.min(group, length - i));
+      }
+      return values;
+    }
+    if (noise instanceof Noise.Mix mix) {
+      List<float[]> parts = new ArrayList<>();
+      mix.parts().forEach(part -> parts.add(uniform(part, step, length, group)));
+      UniformRandomProvider choice = generator(mix.choice().child(step));
+      for (int i = 0; i < length; i += group) {
+        int part = mix.chosen(choice.nextFloat());
+        boolean mirrored = mix.weights().get(part) < 0;
+        for (int at = i; at < Math.min(i + group, length); at++) {
+          float value = parts.get(part)[at];
+          values[at] = mirrored ? LAST - value : value;
+        }
       }
       return values;
     }

@@ -5,9 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.espalier.api.DrawKey;
-import org.espalier.spi.Noise;
+import org.espalier.api.Noise;
 import org.junit.jupiter.api.Test;
 
 class KeyedNoiseTest {
@@ -101,5 +102,31 @@ class KeyedNoiseTest {
     assertThat(KeyedNoise.gaussian(new Noise.Mode(), 0, 3)).containsExactly(0, 0, 0);
     assertThatThrownBy(() -> KeyedNoise.uniform(new Noise.Mode(), 0, 3))
         .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void aMixHasUnitNormAndKeepsItsParts() {
+    int n = 100_000;
+    Noise other = new Noise.Keyed(DIRECTION);
+    float[] first = KeyedNoise.gaussian(PIVOT, 2, n);
+    Noise child = new Noise.Mix(List.of(PIVOT, other), List.of(3.0, -4.0));
+    float[] mixed = KeyedNoise.gaussian(child, 2, n);
+    assertThat(meanProduct(mixed, mixed)).isCloseTo(1, within(0.02));
+    assertThat(meanProduct(mixed, first)).isCloseTo(0.6, within(0.02));
+    Noise mirrored = new Noise.Mix(List.of(PIVOT), List.of(-7.0));
+    assertThat(KeyedNoise.gaussian(mirrored, 2, n)[5]).isEqualTo(-first[5]);
+
+    float[] left = KeyedNoise.uniform(PIVOT, 2, n, 4);
+    float[] right = KeyedNoise.uniform(other, 2, n, 4);
+    float[] tokens = KeyedNoise.uniform(child, 2, n, 4);
+    int fromLeft = 0;
+    for (int i = 0; i < n; i += 4) {
+      boolean ours = tokens[i] == left[i];
+      fromLeft += ours ? 1 : 0;
+      for (int at = i; at < i + 4; at++) {
+        assertThat(tokens[at]).isEqualTo(ours ? left[at] : 1 - 0x1p-24f - right[at]);
+      }
+    }
+    assertThat(fromLeft * 4.0 / n).isCloseTo(0.36, within(0.02));
   }
 }

@@ -82,7 +82,7 @@ class EngineErrorTextsTest {
     record(
         "draw: radius",
         () ->
-            new Draw.Near(
+            Draw.near(
                 Draw.fresh(org.espalier.api.DrawKey.root(1)),
                 org.espalier.api.DrawKey.root(2),
                 1.5));

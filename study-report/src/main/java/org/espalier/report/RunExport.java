@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.BiConsumer;
+import java.util.regex.Pattern;
 import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVPrinter;
 import org.apache.parquet.schema.LogicalTypeAnnotation;
@@ -26,13 +27,16 @@ import org.espalier.api.EspalierException;
 import org.espalier.plugins.Canonical;
 import org.espalier.records.Amount;
 import org.espalier.records.CellRecord;
-import org.espalier.records.RunDirectory;
+import org.espalier.records.WholeFile;
 import org.jspecify.annotations.Nullable;
 import org.yaml.snakeyaml.DumperOptions;
 import org.yaml.snakeyaml.Yaml;
 
 /** Writes a run in the forms that others read. */
 public final class RunExport {
+  /** What spreadsheets run when it stands first in a cell. */
+  private static final Pattern FORMULA = Pattern.compile("'*[=+\\-@\\t\\r]");
+
   private final RunData data;
   private final Path out;
 
@@ -85,7 +89,7 @@ public final class RunExport {
 
   private Path text(String name, String text) {
     Path file = out.resolve(name);
-    RunDirectory.write(file, text.getBytes(StandardCharsets.UTF_8));
+    WholeFile.write(file, text.getBytes(StandardCharsets.UTF_8));
     return file;
   }
 
@@ -165,7 +169,7 @@ public final class RunExport {
         new CSVPrinter(text, CSVFormat.RFC4180.builder().setHeader(header).get())) {
       for (Map<String, Object> row : table.rows()) {
         for (String column : header) {
-          printer.print(row.get(column));
+          printer.print(row.get(column) instanceof String words ? inert(words) : row.get(column));
         }
         printer.println();
       }
@@ -173,6 +177,14 @@ public final class RunExport {
       throw new IllegalStateException("text does not fail", e);
     }
     return text.toString();
+  }
+
+  /**
+   * A text that no spreadsheet takes for a formula: an apostrophe goes before it, and before those
+   * that it begins with, so that taking one apostrophe away gives the text back.
+   */
+  private static String inert(String text) {
+    return FORMULA.matcher(text).lookingAt() ? "'" + text : text;
   }
 
   private Path parquet() {
@@ -188,14 +200,20 @@ public final class RunExport {
                         : Types.optional(type).named(name)));
     Path file = out.resolve("cells.parquet");
     try {
-      Files.createDirectories(out);
-      Files.deleteIfExists(file);
-      try (ParquetWriter<Map<String, Object>> writer =
-          ParquetWriter.writeFile(
-              schema.named("cells"), file.toFile(), (row, cell) -> row.forEach(cell::write))) {
-        for (Map<String, Object> row : table.rows()) {
-          writer.write(row);
+      Path own = Files.createTempDirectory("espalier");
+      Path fresh = own.resolve("cells.parquet");
+      try {
+        try (ParquetWriter<Map<String, Object>> writer =
+            ParquetWriter.writeFile(
+                schema.named("cells"), fresh.toFile(), (row, cell) -> row.forEach(cell::write))) {
+          for (Map<String, Object> row : table.rows()) {
+            writer.write(row);
+          }
         }
+        WholeFile.write(file, Files.readAllBytes(fresh));
+      } finally {
+        Files.deleteIfExists(fresh);
+        Files.delete(own);
       }
     } catch (IOException e) {
       throw new EspalierException(
@@ -330,9 +348,15 @@ public final class RunExport {
     if (record.images() == null) {
       return;
     }
-    Path from = data.directory().root().resolve(record.images().answer());
+    Path from = data.directory().file(record.images().answer());
     try {
-      RunDirectory.write(to, Files.readAllBytes(from));
+      byte[] png = Files.readAllBytes(from);
+      if (!Canonical.sha256(png).equals(record.images().answerSha256())) {
+        throw EspalierException.config(
+            "The image (" + from + ") is not the one that was made: its hash differs.",
+            "Maybe use `espalier resume` to make damaged images again.");
+      }
+      WholeFile.write(to, png);
     } catch (IOException e) {
       throw new EspalierException(
           EspalierException.Code.RESOURCE,
@@ -366,7 +390,7 @@ public final class RunExport {
                     String index =
                         String.format(Locale.ROOT, "%05d", Math.max(0, order.indexOf(id)));
                     JsonNode fields = metadata.getOrDefault(id, RunJson.object());
-                    RunDirectory.write(
+                    WholeFile.write(
                         root.resolve(index).resolve("metadata.jsonl"),
                         (fields + "\n").getBytes(StandardCharsets.UTF_8));
                     for (int i = 0; i < cells.size(); i++) {
@@ -376,7 +400,7 @@ public final class RunExport {
                       results.append(result(index + "/samples/" + sample, cells.get(i), fields));
                     }
                   });
-              RunDirectory.write(
+              WholeFile.write(
                   root.resolve("results.jsonl"),
                   results.toString().getBytes(StandardCharsets.UTF_8));
             });
@@ -504,13 +528,13 @@ public final class RunExport {
   }
 
   private static void put(Path run, String name, String value) {
-    RunDirectory.write(run.resolve(name), value.getBytes(StandardCharsets.UTF_8));
+    WholeFile.write(run.resolve(name), value.getBytes(StandardCharsets.UTF_8));
   }
 
   private static void yaml(Path file, Map<String, Object> map) {
     DumperOptions options = new DumperOptions();
     options.setDefaultFlowStyle(DumperOptions.FlowStyle.BLOCK);
-    RunDirectory.write(file, new Yaml(options).dump(map).getBytes(StandardCharsets.UTF_8));
+    WholeFile.write(file, new Yaml(options).dump(map).getBytes(StandardCharsets.UTF_8));
   }
 
   private static long hash(String text) {

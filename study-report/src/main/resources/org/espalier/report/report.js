@@ -12,6 +12,8 @@
     const node = document.createElement(name);
     for (const [key, value] of Object.entries(attributes || {})) {
       if (value === null || value === undefined || value === false) continue;
+      // Addresses come from plugins: a link leads to a page or is none.
+      if (key === 'href' && !/^(https?:\/\/|#)/i.test(value)) continue;
       if (key === 'class') node.className = value;
       else if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
       else node.setAttribute(key, value === true ? '' : value);
@@ -32,7 +34,7 @@
     return units[u] ? text + ' ' + units[u] : text;
   }
   const flops = (value) => brief(value) + (Math.abs(value) >= 1000 ? 'FLOPs' : ' FLOPs');
-  const fixed = (value, digits) => (value === null || value === undefined ? '–' : value.toFixed(digits));
+  const fixed = (value, digits) => (typeof value === 'number' ? value.toFixed(digits) : '–');
 
   // ---- theme -------------------------------------------------------------------------------
   const root = document.documentElement;

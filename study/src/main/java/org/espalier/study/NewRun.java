@@ -10,21 +10,21 @@ import org.espalier.api.Prompt;
 import org.espalier.plugins.Canonical;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
+import org.espalier.records.WholeFile;
 
 /** What a run directory holds before the first cell. */
 final class NewRun {
   private NewRun() {}
 
   /**
-   * Makes the directory of a new run and writes all but its results.
+   * Writes all of a new run but its results.
    *
-   * @param root the directory; must be empty or absent
+   * @param directory of the run, empty
    * @param loaded the study
    * @param started when, ISO 8601
    */
-  static RunDirectory create(Path root, LoadedStudy loaded, String started) {
-    RunDirectory.requireUsable(root);
-    RunDirectory directory = new RunDirectory(root);
+  static void write(RunDirectory directory, LoadedStudy loaded, String started) {
+    Path root = directory.root();
     Study study = loaded.study();
     try {
       Files.createDirectories(root.resolve("images"));
@@ -33,7 +33,7 @@ final class NewRun {
       throw RunDirectory.resource(root, e);
     }
     Map<String, Object> resolved = study.resolved();
-    RunDirectory.write(
+    WholeFile.write(
         root.resolve("study.yaml"), study.source().text().getBytes(StandardCharsets.UTF_8));
     RunDirectory.writeJson(directory.resolved(), resolved);
     RunDirectory.writeJson(directory.plan(), PlanFacts.of(loaded));
@@ -47,7 +47,7 @@ final class NewRun {
       line.put("metadata", prompt.metadata());
       prompts.append(RunDirectory.toJson(line)).append('\n');
     }
-    RunDirectory.write(directory.prompts(), prompts.toString().getBytes(StandardCharsets.UTF_8));
+    WholeFile.write(directory.prompts(), prompts.toString().getBytes(StandardCharsets.UTF_8));
     Map<String, Object> run = new LinkedHashMap<>();
     run.put("schema", RecordLog.SCHEMA);
     run.put("study", study.spec().study());
@@ -58,6 +58,5 @@ final class NewRun {
     run.put("overrides", study.source().overrides());
     // Last: a directory with run.json has all the rest.
     RunDirectory.writeJson(directory.run(), run);
-    return directory;
   }
 }

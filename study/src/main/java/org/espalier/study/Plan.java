@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -13,6 +14,7 @@ import java.util.stream.Stream;
 import org.espalier.api.Candidate;
 import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
+import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
@@ -32,7 +34,9 @@ import org.espalier.records.Amount;
  *
  * @param cells searches
  * @param lines per arm, model and level
- * @param seconds wall time of all, from a short calibration, were every budget spent
+ * @param seconds wall time of all, from a short calibration, were every budget spent; NaN where a
+ *     model could not take a sample
+ * @param unmeasured models that could not take a sample, with the reason
  * @param diskBytes of the run directory, roughly
  * @param heapBytes of Java in use with all models loaded
  * @param residentBytes of the whole process, libtorch's weights among them; 0 where the system does
@@ -42,6 +46,7 @@ public record Plan(
     int cells,
     List<Line> lines,
     double seconds,
+    Map<String, String> unmeasured,
     double diskBytes,
     long heapBytes,
     long residentBytes) {
@@ -82,8 +87,15 @@ public record Plan(
     Study study = loaded.study();
     ComputeUnit unit = study.spec().budgets().unitOrDefault();
     Map<String, Double> secondsAUnit = new HashMap<>();
+    Map<String, String> unmeasured = new LinkedHashMap<>();
     for (String model : loaded.models().keySet()) {
-      secondsAUnit.put(model, calibrate(loaded, model, unit));
+      try {
+        secondsAUnit.put(model, calibrate(loaded, model, unit));
+      } catch (EspalierException e) {
+        // A plan prices a study; whether its models work is for the run to say.
+        secondsAUnit.put(model, Double.NaN);
+        unmeasured.put(model, String.valueOf(e.getMessage()));
+      }
     }
     int cellsALine = study.prompts().size() * study.spec().seedCount();
     List<Line> lines = new ArrayList<>();
@@ -109,6 +121,7 @@ public record Plan(
         cellsALine * lines.size(),
         lines,
         seconds / study.spec().engineOrDefault().jobsOrDefault(),
+        unmeasured,
         disk,
         runtime.totalMemory() - runtime.freeMemory(),
         resident());
@@ -180,9 +193,12 @@ public record Plan(
   /**
    * A duration for people: {@code 1 h 5 min}.
    *
-   * @param seconds not negative
+   * @param seconds not negative, or NaN where it is unknown
    */
   public static String duration(double seconds) {
+    if (Double.isNaN(seconds)) {
+      return "unknown";
+    }
     if (seconds < 120) {
       return String.format(Locale.ROOT, "%.1f s", seconds);
     }

@@ -93,6 +93,36 @@ public final class PromptFiles {
     return chosen;
   }
 
+  /**
+   * The prompts that a run keeps: those of its study, chosen and in order.
+   *
+   * @param file {@code prompts.jsonl} of a run directory
+   */
+  static List<Prompt> ofRun(Path file) {
+    List<Prompt> prompts = new ArrayList<>();
+    String name = file.toString();
+    String[] lines = text(file).split("\n", -1);
+    for (int i = 0; i < lines.length; i++) {
+      if (!lines[i].isBlank()) {
+        Map<String, Object> fields = object(name, i, lines[i]);
+        Prompt prompt = prompt(name, i, "", i, fields);
+        Object metadata = fields.getOrDefault("metadata", Map.of());
+        if (!(metadata instanceof Map<?, ?> given)) {
+          throw bad(name, i, 1, "The field (metadata) is not an object", null);
+        }
+        Map<String, Object> named = new LinkedHashMap<>();
+        given.forEach((key, value) -> named.put(String.valueOf(key), value));
+        prompts.add(new Prompt(prompt.id(), prompt.text(), prompt.tag(), named));
+      }
+    }
+    if (prompts.isEmpty()) {
+      throw EspalierException.config(
+          "The run's prompts (" + file + ") are missing.",
+          "Maybe the run directory was edited: restore the file.");
+    }
+    return prompts;
+  }
+
   private static Path resolve(Path base, String name) {
     try {
       return base.resolve(name);
@@ -264,18 +294,22 @@ public final class PromptFiles {
       if (lines[i].isBlank()) {
         continue;
       }
-      Map<String, Object> fields;
-      try {
-        fields = JSON.readValue(lines[i], new TypeReference<LinkedHashMap<String, Object>>() {});
-      } catch (JsonProcessingException e) {
-        throw bad(name, i, column(e), "This is not a JSON object: " + e.getOriginalMessage(), e);
-      }
-      if (fields == null) {
-        throw bad(name, i, 1, "This is not a JSON object", null);
-      }
-      prompts.add(prompt(name, i, "", first + prompts.size(), fields));
+      prompts.add(prompt(name, i, "", first + prompts.size(), object(name, i, lines[i])));
     }
     return prompts;
+  }
+
+  private static Map<String, Object> object(String name, int line, String text) {
+    Map<String, Object> fields;
+    try {
+      fields = JSON.readValue(text, new TypeReference<LinkedHashMap<String, Object>>() {});
+    } catch (JsonProcessingException e) {
+      throw bad(name, line, column(e), "This is not a JSON object: " + e.getOriginalMessage(), e);
+    }
+    if (fields == null) {
+      throw bad(name, line, 1, "This is not a JSON object", null);
+    }
+    return fields;
   }
 
   private static int column(JsonProcessingException e) {

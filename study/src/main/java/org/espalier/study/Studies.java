@@ -81,28 +81,41 @@ public final class Studies {
    * @param watcher told how it goes
    */
   public Ended run(StudySource source, @Nullable Path out, Watcher watcher) {
-    Study study = Study.bind(source, registry);
+    return run(Study.bind(source, registry), out, watcher);
+  }
+
+  /**
+   * Runs the study of an earlier run again, with the prompts that it keeps.
+   *
+   * @param earlier the run
+   * @param out the new run's directory
+   * @param watcher told how it goes
+   */
+  public Ended repeat(RunDirectory earlier, Path out, Watcher watcher) {
+    return run(bind(earlier, List.of()), out, watcher);
+  }
+
+  private Ended run(Study study, @Nullable Path out, Watcher watcher) {
     Instant now = Instant.now();
-    Path root = out == null ? fresh(study, now) : out;
-    RunDirectory.requireUsable(root);
+    String name = study.spec().study() + "-" + STAMP.format(now);
+    RunDirectory.requireUsable(out == null ? study.output().resolve(name + "-new") : out);
     try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
-      RunDirectory directory = NewRun.create(root, loaded, now.toString());
-      AutoCloseable lock = directory.lock();
+      RunDirectory.Claim claim =
+          out == null ? RunDirectory.claimFresh(study.output(), name) : RunDirectory.claim(out);
+      RunDirectory directory = claim.directory();
       try (watcher) {
+        NewRun.write(directory, loaded, now.toString());
         return execute(loaded, directory, Found.read(directory), watcher);
       } finally {
-        release(lock, watcher);
+        release(claim.lock(), watcher);
       }
     }
   }
 
-  private static Path fresh(Study study, Instant now) {
-    String name = study.spec().study() + "-" + STAMP.format(now);
-    Path root = study.output().resolve(name);
-    for (int i = 2; Files.exists(root); i++) {
-      root = study.output().resolve(name + "-" + i);
-    }
-    return root;
+  /** A run has all that it was made from, its prompts too: their file may be gone by now. */
+  private Study bind(RunDirectory run, List<String> overrides) {
+    return Study.bind(
+        StudySource.of(run).with(overrides), registry, PromptFiles.ofRun(run.prompts()));
   }
 
   /**
@@ -117,7 +130,7 @@ public final class Studies {
     try (watcher) {
       // Ten thousand records take as long to read as the study takes to load.
       CompletableFuture<Found> reading = CompletableFuture.supplyAsync(() -> Found.read(directory));
-      Study study = Study.bind(StudySource.of(directory).with(overrides), registry);
+      Study study = bind(directory, overrides);
       requireSame(directory, study);
       try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
         return execute(loaded, directory, joined(reading), watcher);
@@ -140,7 +153,7 @@ public final class Studies {
     String now = Canonical.sha256(study.resolved());
     if (!before.equals(now)) {
       throw EspalierException.config(
-          "The run (%s) was made with another configuration (%s, now %s): a prompt file, a plugin's default or the study has changed."
+          "The run (%s) was made with another configuration (%s, now %s): a plugin's default, or the run's study.yaml or prompts.jsonl has changed."
               .formatted(directory.root(), brief(before), brief(now)),
           "Maybe restore what changed, or start a new run.");
     }
@@ -213,7 +226,7 @@ public final class Studies {
         return false;
       }
       try {
-        byte[] bytes = Files.readAllBytes(directory.root().resolve(answer.file()));
+        byte[] bytes = Files.readAllBytes(directory.file(answer.file()));
         return Canonical.sha256(bytes).equals(answer.sha256());
       } catch (IOException e) {
         return false;
@@ -221,7 +234,7 @@ public final class Studies {
     }
 
     private static boolean isThere(RunDirectory directory, @Nullable String file) {
-      return file != null && Files.isRegularFile(directory.root().resolve(file));
+      return file != null && Files.isRegularFile(directory.file(file));
     }
   }
 }

@@ -34,6 +34,7 @@ import org.espalier.records.CellRecord;
 import org.espalier.records.Images;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
+import org.espalier.records.WholeFile;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
@@ -206,19 +207,19 @@ public final class StudyRunner {
     long evaluationNanos = System.nanoTime() - start;
     String image = "images/" + cell.file() + ".png";
     byte[] png = Images.png(outcome.image());
-    RunDirectory.write(directory.root().resolve(image), png);
+    WholeFile.write(directory.root().resolve(image), png);
     String other = null;
     if (!same) {
       other = "images/" + cell.file() + "-incumbent.png";
-      RunDirectory.write(directory.root().resolve(other), Images.png(outcome.incumbentImage()));
+      WholeFile.write(directory.root().resolve(other), Images.png(outcome.incumbentImage()));
     }
     byte[] sheet = tree.sheet();
     String sheetFile = sheet == null ? null : "trees/" + cell.file() + ".jpg";
     if (sheet != null && sheetFile != null) {
-      RunDirectory.write(directory.root().resolve(sheetFile), sheet);
+      WholeFile.write(directory.root().resolve(sheetFile), sheet);
     }
     String treeFile = "trees/" + cell.file() + ".json";
-    RunDirectory.write(
+    WholeFile.write(
         directory.root().resolve(treeFile),
         (RunDirectory.toJson(tree.json(cell.key(), outcome, sheetFile)) + "\n")
             .getBytes(StandardCharsets.UTF_8));

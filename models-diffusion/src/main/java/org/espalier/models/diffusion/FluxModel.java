@@ -5,6 +5,7 @@ import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Set;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
 import org.espalier.noise.KeyedNoise;
@@ -15,7 +16,6 @@ import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
@@ -43,6 +43,7 @@ final class FluxModel implements GenerativeModel {
   private final FlowSampler sampler;
   private final int rows;
   private final int columns;
+  private final Prices prices = new Prices();
 
   /**
    * A model over loaded parts, which it owns.
@@ -82,17 +83,37 @@ final class FluxModel implements GenerativeModel {
 
   @Override
   public Cost quote(Work work) {
-    if (work instanceof Work.Encode encode) {
-      return Cost.generate(0, 0, 0, encoders.flops(encode.text()));
+    return work.by(prices);
+  }
+
+  private final class Prices implements Work.Prices {
+    @Override
+    public Cost encode(Work.Encode work) {
+      return Cost.generate(0, 0, 0, encoders.flops(work.text()));
     }
-    if (work instanceof Work.Step step) {
-      return step.cached() ? Cost.generate(step.draws(), 0, 0, 0) : evaluation(step.draws());
+
+    /** Arithmetic on latents. */
+    @Override
+    public Cost begin(Work.Begin work) {
+      return Cost.ZERO;
     }
-    if (work instanceof Work.Decode decode) {
+
+    @Override
+    public Cost step(Work.Step work) {
+      return work.cached() ? Cost.generate(work.draws(), 0, 0, 0) : evaluation(work.draws());
+    }
+
+    /** Arithmetic on latents. */
+    @Override
+    public Cost rewind(Work.Rewind work) {
+      return Cost.ZERO;
+    }
+
+    @Override
+    public Cost decode(Work.Decode work) {
       Cost image = Cost.decode(1, autoencoder.flops(rows, columns));
-      return decode.step() < sampler.steps() ? image.plus(evaluation(0)) : image;
+      return work.step() < sampler.steps() ? image.plus(evaluation(0)) : image;
     }
-    return Cost.ZERO; // beginning and rewinding are arithmetic on latents
   }
 
   private Cost evaluation(long nfe) {

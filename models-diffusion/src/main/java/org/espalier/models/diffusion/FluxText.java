@@ -2,8 +2,8 @@ package org.espalier.models.diffusion;
 
 import ai.djl.Device;
 import org.espalier.api.DrawKey;
+import org.espalier.api.Noise;
 import org.espalier.noise.KeyedNoise;
-import org.espalier.spi.Noise;
 import org.espalier.torch.TorchTensor;
 
 /** How prompts become what the transformer is conditioned on. Thread-safe. */

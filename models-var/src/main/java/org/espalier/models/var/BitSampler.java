@@ -1,7 +1,7 @@
 package org.espalier.models.var;
 
+import org.espalier.api.Noise;
 import org.espalier.noise.KeyedNoise;
-import org.espalier.spi.Noise;
 
 /**
  * Draws the bits of one scale from their logits, each bit for itself.

@@ -2,9 +2,9 @@ package org.espalier.models.var;
 
 import java.util.List;
 import java.util.Map;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
-import org.espalier.spi.Noise;
 import org.espalier.spi.WorkCounters;
 import org.espalier.torch.TorchTensor;
 
@@ -56,6 +56,11 @@ public final class InfinityModel extends TokenModel {
         0,
         text.flops(textTokens)
             + network.architecture().conditionFlops(textTokens, guidance.rows()));
+  }
+
+  @Override
+  int promptTokens(String prompt) {
+    return text.tokens(prompt);
   }
 
   @Override

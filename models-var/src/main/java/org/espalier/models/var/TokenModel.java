@@ -11,6 +11,7 @@ import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.espalier.api.Capability;
 import org.espalier.api.EspalierException;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Artifact;
@@ -20,7 +21,6 @@ import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.Root;
 import org.espalier.spi.Work;
@@ -38,6 +38,7 @@ abstract class TokenModel implements GenerativeModel {
   private final KeptNetwork network;
   private final Evaluations evaluations;
   private final ModelCard card;
+  private final Prices prices = new Prices();
 
   /**
    * A model.
@@ -86,6 +87,13 @@ abstract class TokenModel implements GenerativeModel {
    * @param text of the prompt
    */
   abstract Cost encodeCost(String text);
+
+  /**
+   * Tokens of a prompt as {@link #stepCost} counts them, by the tokenizer alone.
+   *
+   * @param text of the prompt
+   */
+  abstract int promptTokens(String text);
 
   /** What all steps of a prompt share. */
   abstract KeptNetwork.Shared condition(Prompt prompt);
@@ -149,17 +157,50 @@ abstract class TokenModel implements GenerativeModel {
 
   @Override
   public final Cost quote(Work work) {
-    if (work instanceof Work.Encode encode) {
-      return encodeCost(encode.text());
+    return work.by(prices);
+  }
+
+  private final class Prices implements Work.Prices {
+    /** Of the text asked about last: a search asks about one text very often. */
+    private volatile Counted last = new Counted("", -1);
+
+    private record Counted(String text, int tokens) {}
+
+    private int tokens(String text) {
+      Counted known = last;
+      if (known.tokens < 0 || !known.text.equals(text)) {
+        known = new Counted(text, promptTokens(text));
+        last = known;
+      }
+      return known.tokens;
     }
-    if (work instanceof Work.Step step) {
-      return stepCost(
-          shared(step.conditioning()).promptTokens(), step.step(), step.draws(), step.cached());
+
+    @Override
+    public Cost encode(Work.Encode work) {
+      return encodeCost(work.text());
     }
-    if (work instanceof Work.Decode) {
+
+    /** A root has drawn nothing. */
+    @Override
+    public Cost begin(Work.Begin work) {
+      return Cost.ZERO;
+    }
+
+    @Override
+    public Cost step(Work.Step work) {
+      return stepCost(tokens(work.prompt().text()), work.step(), work.draws(), work.cached());
+    }
+
+    /** There is no rewinding. */
+    @Override
+    public Cost rewind(Work.Rewind work) {
+      return Cost.ZERO;
+    }
+
+    @Override
+    public Cost decode(Work.Decode work) {
       return Cost.decode(1, decodeFlops());
     }
-    return Cost.ZERO; // roots cost nothing, and there is no rewinding
   }
 
   private KeptNetwork.Shared shared(Conditioning conditioning) {

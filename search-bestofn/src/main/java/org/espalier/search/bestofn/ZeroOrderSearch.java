@@ -55,7 +55,7 @@ final class ZeroOrderSearch implements SearchStrategy {
       DrawKey round = context.stream("zero-order").child(iteration);
       List<Draw> draws = new ArrayList<>();
       for (int i = 0; i < neighbours; i++) {
-        draws.add(new Draw.Near(pivot, round.child(i), config.radius()));
+        draws.add(Draw.near(pivot, round.child(i), config.radius()));
       }
       List<Candidate> candidates =
           context.verify(VerifierRole.SEARCH, context.complete(context.begin(draws)));
