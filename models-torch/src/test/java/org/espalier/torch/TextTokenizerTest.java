@@ -97,14 +97,14 @@ class TextTokenizerTest {
             """
             {"version": "1.0", "added_tokens": [%s], "normalizer": {"type": "Lowercase"},
              "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern":
-               {"Regex": "<\\|startoftext\\|>|<\\|endoftext\\|>|[\\p{L}]+|[^\\s\\p{L}]+"}, "behavior": "Removed",
+               {"Regex": "<\\\\|startoftext\\\\|>|<\\\\|endoftext\\\\|>|[\\\\p{L}]+|[^\\\\s\\\\p{L}]+"}, "behavior": "Removed",
                "invert": true}, {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true}]},
              "post_processor": {"type": "RobertaProcessing", "sep": ["<|endoftext|>", 9],
                "cls": ["<|endoftext|>", 9], "trim_offsets": false, "add_prefix_space": false},
              "model": {"type": "BPE", "unk_token": "<|endoftext|>", "end_of_word_suffix": "</w>",
                "vocab": {"a": 0, "b": 1, "<": 2, "|": 3, ">": 4, "a</w>": 5, "b</w>": 6,
                  "></w>": 7, "n": 8, "<|endoftext|>": 9, "d": 10, "o": 11, "f": 12, "t": 13, "e": 14,
-                 "x": 15, "|</w>": 16}, "merges": []}}
+                 "x": 15, "|</w>": 16, "t</w>": 17}, "merges": []}}
             """
                 .formatted(marker.formatted(9, "<|endoftext|>", true)),
             9L),

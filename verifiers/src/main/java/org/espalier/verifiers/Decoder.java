@@ -56,7 +56,8 @@ record Decoder(
    */
   static Decoder of(JsonNode config, WeightSource source, String model) {
     require(model, "hidden_act", config.path("hidden_act").asText("silu"), "silu");
-    require(model, "use_sliding_window", config.path("use_sliding_window").asText("false"), "false");
+    require(
+        model, "use_sliding_window", config.path("use_sliding_window").asText("false"), "false");
     String words = KEYS + "embed_tokens.weight";
     int width = ModelJson.positive(config, "hidden_size", Checkpoint.size(source, words, 1, model));
     int heads = ModelJson.positive(config, "num_attention_heads", Math.max(1, width / 64));

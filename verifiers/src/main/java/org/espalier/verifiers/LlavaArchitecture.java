@@ -129,8 +129,7 @@ record LlavaArchitecture(
   }
 
   private static void requireSupported(JsonNode config, JsonNode v, JsonNode t) {
-    Decoder.require(
-        MODEL, "text_config.model_type", t.path("model_type").asText("qwen2"), "qwen2");
+    Decoder.require(MODEL, "text_config.model_type", t.path("model_type").asText("qwen2"), "qwen2");
     Decoder.require(
         MODEL,
         "vision_config.model_type",
@@ -175,9 +174,7 @@ record LlavaArchitecture(
     decoder.expect(spec, source);
     // What the features are not taken from: the norm behind the tower, its pooling head, later
     // layers.
-    spec.ignore(
-        "model\\.vision_tower\\.(post_layernorm|head)\\..*",
-        ".*\\.position_ids");
+    spec.ignore("model\\.vision_tower\\.(post_layernorm|head)\\..*", ".*\\.position_ids");
     for (int i = vision.layers(); i < visionLayers; i++) {
       spec.ignore("model\\.vision_tower\\.encoder\\.layers\\." + i + "\\..*");
     }
