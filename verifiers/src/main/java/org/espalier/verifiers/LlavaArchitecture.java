@@ -157,6 +157,18 @@ record LlavaArchitecture(
     return TilePlan.of(imageWidth, imageHeight, canvases, imageSize, imageSize / patch, mostTiles);
   }
 
+  /** The most tokens that any image becomes: about the patches of the most tiles, and newlines. */
+  int mostImageTokens() {
+    int side = imageSize / patch;
+    int rows = canvases.stream().mapToInt(c -> c.height() / imageSize * side).max().orElse(0);
+    int patches =
+        canvases.stream()
+            .mapToInt(c -> c.height() / imageSize * (c.width() / imageSize) * side * side)
+            .max()
+            .orElse(0);
+    return side * side + rows + Math.min(patches, (int) (1.21 * mostTiles * side * side));
+  }
+
   WeightSpec spec(WeightSource source) {
     WeightSpec.Builder spec = WeightSpec.builder();
     int v = vision.width();

@@ -1,7 +1,6 @@
 package org.espalier.verifiers;
 
 import ai.djl.Device;
-import java.util.List;
 import org.espalier.torch.Qwen3Encoder;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
@@ -27,20 +26,6 @@ final class LlavaNetwork implements AutoCloseable {
     return new LlavaNetwork(builder.load(source, architecture.spec(source)));
   }
 
-  /** Keys and values of what has been read, and the logits of what comes next. */
-  record Read(TorchTensor logits, TorchTensor keys, TorchTensor values) implements AutoCloseable {
-    static Read of(List<TorchTensor> results) {
-      return new Read(results.get(0), results.get(1), results.get(2));
-    }
-
-    @Override
-    public void close() {
-      logits.close();
-      keys.close();
-      values.close();
-    }
-  }
-
   private TorchTensor tiles(float[] pixels, int tiles) {
     int side = (int) Math.round(Math.sqrt(pixels.length / (3.0 * tiles)));
     return TorchTensor.of(program.device(), pixels, tiles, 3, side, side);
@@ -53,10 +38,10 @@ final class LlavaNetwork implements AutoCloseable {
    * @param plan how they were cut
    * @param ids with one image token for each place of the image
    */
-  Read prefill(float[] pixels, TilePlan plan, long[] ids) {
+  JudgeRead prefill(float[] pixels, TilePlan plan, long[] ids) {
     try (TorchTensor tiles = tiles(pixels, plan.tiles());
         TorchTensor text = TorchTensor.of(program.device(), ids, 1, ids.length)) {
-      return Read.of(program.run("prefill", tiles, plan.toLongs(), text));
+      return JudgeRead.of(program.run("prefill", tiles, plan.toLongs(), text), ids.length);
     }
   }
 
@@ -66,9 +51,10 @@ final class LlavaNetwork implements AutoCloseable {
    * @param before what has been read; stays open
    * @param ids tokens that follow
    */
-  Read step(Read before, long[] ids) {
+  JudgeRead step(JudgeRead before, long... ids) {
     try (TorchTensor text = TorchTensor.of(program.device(), ids, 1, ids.length)) {
-      return Read.of(program.run("step", text, before.keys, before.values));
+      return JudgeRead.of(
+          program.run("step", text, before.keys(), before.values()), before.next() + ids.length);
     }
   }
 

@@ -10,6 +10,9 @@ class QwenVl(Module):
     else:
       y = rms_norm(w[p + ".weight"], x, 1.0e-06)
     return y
+  # Whether a layer is one of ",0,2,"
+  def listed(self, layers: str, i: int) -> bool:
+    return torch.ne(torch.find(layers, "," + str(i) + ","), -1)
   # Learned positions, resampled bilinearly with aligned corners: rows and columns of a grid -> (N, C)
   def learned(self, places: Tensor, grid: List[int]) -> Tensor:
     table = (self.w)["model.visual.pos_embed.weight"]
@@ -86,7 +89,7 @@ class QwenVl(Module):
       q = torch.type_as(rotate_halves(torch.to(split_heads(qkv[0], self.vision_heads), 6), cos, sin), x)
       k = torch.type_as(rotate_halves(torch.to(split_heads(qkv[1], self.vision_heads), 6), cos, sin), x)
       u = split_heads(qkv[2], self.vision_heads)
-      if torch.__contains__(self.vision_whole, i):
+      if self.listed(self.vision_whole, i):
         o = self.windows(q, k, u, whole)
       else:
         o = self.windows(q, k, u, runs)
@@ -99,7 +102,7 @@ class QwenVl(Module):
         g = activation(projection(w, b + ".mlp.linear_fc1", h), self.vision_act)
         x = x + projection(w, b + ".mlp.linear_fc2", g)
       #= "vision.block" + str(i) := x
-      if torch.__contains__(self.vision_deep, i):
+      if self.listed(self.vision_deep, i):
         m = self.merge(v + "deepstack_merger_list." + str(torch.len(deep)), x, True)
         #= "vision.deepstack" + str(torch.len(deep)) := m
         _0 = torch.append(deep, m)
@@ -109,15 +112,13 @@ class QwenVl(Module):
     for j in range(torch.len(deep)):
       _1 = torch.append(out, torch.index_select(deep[j], 0, back))
     return out
-  # positions (3, L) -> cosines and sines (L, head); each frequency turns by one of the three axes
+  # positions (L, head / 2), for each frequency by its axis -> cosines and sines (L, head)
   def turns(self, positions: Tensor) -> Tuple[Tensor, Tensor]:
-    axes = torch.tensor(self.axes, dtype=4, device=positions.device)
     power = torch.arange(0, self.head_dim, 2, dtype=6, device=positions.device) / float(self.head_dim)
-    at = torch.transpose(torch.index_select(torch.to(positions, 6), 0, axes), 0, 1)
-    angle = at * torch.reciprocal(torch.pow(self.theta, power))
+    angle = torch.to(positions, 6) * torch.reciprocal(torch.pow(self.theta, power))
     both = torch.cat([angle, angle], -1)
     return (torch.cos(both), torch.sin(both))
-  # ids [1, L] with one image token a merged cell, positions [3, L], what embed_image gave for each image
+  # ids [1, L] with one image token a merged cell, positions [L, head / 2], what embed_image gave for each image
   # -> logits of the next token [1, V], keys and values so far
   def prefill(self, ids: Tensor, positions: Tensor, images: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
     w = self.w
@@ -134,7 +135,7 @@ class QwenVl(Module):
     none = nothing_read(x, self.layers, self.kv_heads, self.head_dim)
     y, k, v = read_on(w, x, cos, sin, none, none, self.layers, self.heads, self.kv_heads, self.eps, image, torch.slice(levels, 1))
     return (next_token_logits(w, torch.select(y, 1, -1)), k, v)
-  # ids [1, L] that follow, at positions [3, L] -> logits of the next token [1, V], keys and values so far
+  # ids [1, L] that follow, at positions [L, head / 2] -> logits of the next token [1, V], keys and values so far
   def step(self, ids: Tensor, positions: Tensor, past_k: Tensor, past_v: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     w = self.w
     x = torch.embedding(w["model.language_model.embed_tokens.weight"], ids)

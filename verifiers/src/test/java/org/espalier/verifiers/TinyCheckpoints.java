@@ -125,7 +125,8 @@ final class TinyCheckpoints {
    * A word-level tokenizer.
    *
    * @param size of the vocabulary
-   * @param special tokens with their numbers; the other numbers n are words "wn"
+   * @param special tokens in brackets, and words, with their numbers; the other numbers n are words
+   *     "wn"
    * @param first token put before each text
    * @param last token put behind each text
    */
@@ -142,6 +143,9 @@ final class TinyCheckpoints {
         (token, id) -> {
           vocabulary.remove("w" + id);
           vocabulary.put(token, id.intValue());
+          if (!token.matches("[<\\[].*")) {
+            return; // a word
+          }
           ObjectNode entry = added.addObject();
           entry.put("id", id.intValue()).put("content", token).put("special", true);
           for (String flag : new String[] {"single_word", "lstrip", "rstrip", "normalized"}) {
