@@ -57,11 +57,15 @@ public record QwenVlConfig(
               .formatted(this.scale.worst(), this.scale.best()),
           "Maybe set scale: {worst: 1, best: 5}.");
     }
+    requirePixels(maxPixels);
+    this.maxPixels = maxPixels;
+  }
+
+  static void requirePixels(@Nullable Long maxPixels) {
     if (maxPixels != null && maxPixels < 1) {
       throw EspalierException.config(
           "The maxPixels (" + maxPixels + ") must be positive.", "Maybe set maxPixels: 262144.");
     }
-    this.maxPixels = maxPixels;
   }
 
   Asked asked() {

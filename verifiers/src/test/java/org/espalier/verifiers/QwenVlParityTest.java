@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -164,11 +163,9 @@ class QwenVlParityTest {
 
   private static void merge(
       Map<String, Double> errors, SafetensorsFile golden, String name, int row, float[] actual) {
-    float[] expected = golden.floats(name + "." + row);
-    if (!Arrays.equals(actual, expected)) {
-      errors.merge(name, ParityCase.largestError(actual, expected), Math::max);
-    } else {
-      errors.putIfAbsent(name, 0.0);
+    if (golden.names().contains(name + "." + row)) {
+      errors.merge(
+          name, ParityCase.largestError(actual, golden.floats(name + "." + row)), Math::max);
     }
   }
 }
