@@ -80,9 +80,8 @@ class JudgesTest {
             + 2 * windows
             + 2 * all
             + 2L * 20 * (128 * 128 + 128 * 48);
-    // <|im_start|> w20 w21 w22 <|im_end|> <|im_start|> w23 <|vision_start|> 20 <|vision_end|>
-    // w1 w3 w4 w2 <|im_end|> <|im_start|> w24: the tiny tokenizer's words
     try (Verifier verifier = qwen("qwen2-5-vl-tiny-a")) {
+      // The image, the chat, and w1 w3 w4 w2.
       long length = 20 + TinyCheckpoints.QWEN2_5_CHAT_TOKENS + 4;
       long decoder =
           3L

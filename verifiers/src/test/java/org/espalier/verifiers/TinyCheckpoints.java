@@ -122,9 +122,9 @@ final class TinyCheckpoints {
 
   /**
    * Tokens of the chat of Qwen2.5-VL without image and question, as {@link #tokenizer} cuts it: the
-   * words of the system message, of which each is unknown, and markers.
+   * six words of the system message and two of the roles, all unknown, and seven markers.
    */
-  static final int QWEN2_5_CHAT_TOKENS = 17;
+  static final int QWEN2_5_CHAT_TOKENS = 15;
 
   static Path qwenVl(String name, Path directory) {
     ParityCase parity = parity(name);
