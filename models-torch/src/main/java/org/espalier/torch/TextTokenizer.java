@@ -54,6 +54,7 @@ public final class TextTokenizer implements AutoCloseable {
           "Maybe set the text length of the model.");
     }
     System.setProperty("OPT_OUT_TRACKING", "true");
+    NativeLibraries.place();
     try {
       TokenizerFile read = TokenizerFile.read(file);
       Map<String, String> options =

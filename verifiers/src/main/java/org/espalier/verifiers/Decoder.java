@@ -7,6 +7,7 @@ import org.espalier.torch.Flops;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.ModelJson;
 
 /**
  * The decoder of a judge that reads image and text in one sequence: Qwen2's or Qwen3's, under the

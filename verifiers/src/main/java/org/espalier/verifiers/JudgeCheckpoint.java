@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -11,10 +10,12 @@ import java.util.function.Function;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
+import org.espalier.torch.Device;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -218,7 +219,7 @@ record JudgeCheckpoint<P>(
    * @param asked what it asks
    */
   Verifier load(String id, Asked asked, LoadContext context) {
-    Device device = TorchEngine.device(context.device());
+    Device device = TorchEngine.device(context);
     TextTokenizer tokenizer = tokenizer();
     try {
       JudgeAnswer answer = asked.answer.apply(tokenizer);

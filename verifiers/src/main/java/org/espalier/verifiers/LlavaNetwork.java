@@ -1,6 +1,6 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
+import org.espalier.torch.Device;
 import org.espalier.torch.Qwen3Encoder;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
+import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -11,6 +11,7 @@ import org.espalier.torch.Flops;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.ModelJson;
 
 /**
  * The sizes of a Qwen2.5-VL or Qwen3-VL model.

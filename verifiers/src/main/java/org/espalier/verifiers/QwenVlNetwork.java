@@ -1,8 +1,8 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
+import org.espalier.torch.Device;
 import org.espalier.torch.Qwen3Encoder;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;

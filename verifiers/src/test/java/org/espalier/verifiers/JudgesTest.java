@@ -18,6 +18,7 @@ import org.espalier.spi.VerifierProvider;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
