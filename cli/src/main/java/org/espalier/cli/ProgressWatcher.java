@@ -16,6 +16,7 @@ final class ProgressWatcher implements Studies.Watcher {
   private final Terminal terminal;
   private final boolean quiet;
   private @Nullable ProgressBar bar;
+  private @Nullable ExitGuard guard;
   private long start;
   private long lastLine;
   private int total;
@@ -35,6 +36,7 @@ final class ProgressWatcher implements Studies.Watcher {
     skipped = finished;
     start = System.nanoTime();
     lastLine = start;
+    guard = new ExitGuard(terminal, directory.root());
     if (quiet) {
       return;
     }
@@ -67,19 +69,14 @@ final class ProgressWatcher implements Studies.Watcher {
   public synchronized void cell(CellRecord record) {
     seen++;
     flops += record.axes().totalFlops();
-    if (!record.isDone()) {
+    if (record instanceof CellRecord.Failed lost) {
       failed++;
-      if (record.error() != null) {
-        terminal
-            .err()
-            .println(
-                "failed: %s / %s, prompt %s: %s"
-                    .formatted(
-                        record.arm(),
-                        record.model(),
-                        record.prompt().id(),
-                        record.error().message()));
-      }
+      terminal
+          .err()
+          .println(
+              "failed: %s / %s, prompt %s: %s"
+                  .formatted(
+                      record.arm(), record.model(), record.prompt().id(), lost.error().message()));
     }
     if (bar != null) {
       bar.setExtraMessage(
@@ -115,6 +112,10 @@ final class ProgressWatcher implements Studies.Watcher {
 
   @Override
   public synchronized void close() {
+    if (guard != null) {
+      guard.close();
+      guard = null;
+    }
     if (bar != null) {
       bar.close();
       bar = null;

@@ -620,7 +620,7 @@ public final class LoadedStudy implements AutoCloseable {
     for (int i = closeables.size() - 1; i >= 0; i--) {
       try {
         closeables.get(i).close();
-      } catch (Exception e) {
+      } catch (Throwable e) {
         if (failure == null) {
           failure = new IllegalStateException("closing a plugin failed", e);
         } else {

@@ -85,6 +85,7 @@ public final class BsqTokenizer implements AutoCloseable {
         TorchProgram.builder("BsqVae")
             .text(FusedKernels.mark(kernels))
             .text(BsqTokenizer.class, kernels == null ? "bsq_last.py" : "bsq_last_fused.py")
+            .text(BsqTokenizer.class, "pixels.py")
             .text(BsqTokenizer.class, "bsq_vae.py")
             .attribute("levels", architecture.decoder().size())
             .attribute("decoder_blocks", architecture.decoderBlocks())
