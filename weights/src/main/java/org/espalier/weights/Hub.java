@@ -223,7 +223,9 @@ final class Hub {
     Long size = lfs != null && lfs.size != null ? lfs.size : sibling.size;
     String blob = sibling.blobId;
     boolean hashed =
-        sha256 != null ? sha256.matches("[0-9a-f]{64}") : blob != null && blob.matches("[0-9a-f]{40}");
+        sha256 != null
+            ? sha256.matches("[0-9a-f]{64}")
+            : blob != null && blob.matches("[0-9a-f]{40}");
     if (size == null || size < 0 || !hashed) {
       throw malformed(uri, "names a file without size or hash (" + name + ")");
     }
@@ -250,9 +252,7 @@ final class Hub {
    */
   <T> T open(HubId id, String commit, Entry entry, long from, Reader<T> reader)
       throws IOException, InterruptedException {
-    URI uri =
-        endpoint(
-            "/" + path(id.repository()) + "/resolve/" + commit + "/" + path(entry.name));
+    URI uri = endpoint("/" + path(id.repository()) + "/resolve/" + commit + "/" + path(entry.name));
     HttpResponse<InputStream> response = get(uri, id.withFile(entry.name), from);
     try (InputStream body = response.body()) {
       long begin = response.statusCode() == 206 ? begin(response, from) : 0;
@@ -405,7 +405,8 @@ final class Hub {
     if (status == 404) {
       String what =
           switch (error) {
-            case "RevisionNotFound" -> "no revision " + id.revisionOrMain() + " of " + id.repository();
+            case "RevisionNotFound" ->
+                "no revision " + id.revisionOrMain() + " of " + id.repository();
             case "EntryNotFound" -> "no file " + id.file() + " in " + id.repository();
             default -> "no " + id;
           };

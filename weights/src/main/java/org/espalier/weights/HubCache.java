@@ -21,9 +21,24 @@ import org.espalier.api.EspalierException;
 public record HubCache(Path root) {
   private static final String COMMIT = "[0-9a-f]{40}";
 
+  /** System property that names the cache, before the environment does. */
+  public static final String PROPERTY = "espalier.hub.cache";
+
   /** The cache of this user. */
   public static HubCache ofUser() {
-    return of(System.getenv(), System.getProperty("user.home"));
+    String named = System.getProperty(PROPERTY, "");
+    return named.isEmpty()
+        ? of(System.getenv(), System.getProperty("user.home"))
+        : new HubCache(Path.of(named));
+  }
+
+  /**
+   * Whether some part of a checkpoint is here.
+   *
+   * @param id names repository and revision
+   */
+  public boolean has(HubId id) {
+    return Files.isDirectory(repository(id));
   }
 
   /**

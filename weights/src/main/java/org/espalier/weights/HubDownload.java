@@ -63,8 +63,8 @@ public final class HubDownload {
   }
 
   /**
-   * Downloads by the environment's settings ({@code HF_HOME}, {@code HF_ENDPOINT}, {@code HF_TOKEN},
-   * {@code HF_HUB_OFFLINE}).
+   * Downloads by the environment's settings ({@code HF_HOME}, {@code HF_ENDPOINT}, {@code
+   * HF_TOKEN}, {@code HF_HUB_OFFLINE}).
    *
    * @param progress hears of it
    * @throws EspalierException CONFIG where the environment forbids it
@@ -72,9 +72,7 @@ public final class HubDownload {
   public static HubDownload ofUser(Progress progress) {
     String home = System.getProperty("user.home");
     return new HubDownload(
-        HubCache.of(System.getenv(), home),
-        Hub.of(System.getenv(), home, Hub.Backoff.USUAL),
-        progress);
+        HubCache.ofUser(), Hub.of(System.getenv(), home, Hub.Backoff.USUAL), progress);
   }
 
   /**
@@ -134,7 +132,7 @@ public final class HubDownload {
 
   private record Index(@Nullable Map<String, String> weightMap) {}
 
-  private static Collection<String> shards(Path index) {
+  static Collection<String> shards(Path index) {
     Map<String, String> map = ModelJson.read(index, Index.class).weightMap();
     return map == null ? List.of() : new TreeSet<>(map.values());
   }

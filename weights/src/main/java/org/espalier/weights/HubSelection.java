@@ -18,7 +18,7 @@ final class HubSelection {
   private static final String INDEX = ".index.json";
 
   /** The forms of the same weights, the preferred one first. */
-  private static final List<String> WEIGHTS =
+  static final List<String> WEIGHTS =
       List.of(
           "model.safetensors",
           "model.safetensors.index.json",
@@ -30,7 +30,7 @@ final class HubSelection {
           "open_clip_pytorch_model.bin");
 
   /** Folders of a pipeline that are read. */
-  private static final Set<String> PIPELINE =
+  static final Set<String> PIPELINE =
       Set.of(
           "transformer",
           "vae",
@@ -113,7 +113,8 @@ final class HubSelection {
             .filter(name -> !name.contains("/"))
             .toList();
     here.stream()
-        .filter(name -> name.endsWith(".json") && !name.endsWith(INDEX) || name.equals("merges.txt"))
+        .filter(
+            name -> name.endsWith(".json") && !name.endsWith(INDEX) || name.equals("merges.txt"))
         .forEach(name -> chosen.add(prefix + name));
     for (String form : WEIGHTS) {
       if (here.contains(form)) {

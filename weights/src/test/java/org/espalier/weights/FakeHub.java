@@ -188,16 +188,19 @@ final class FakeHub implements AutoCloseable {
     for (Map.Entry<String, byte[]> file : files.entrySet()) {
       byte[] content = file.getValue();
       json.append(separator)
-          .append("{\"rfilename\": \"%s\", \"size\": %d, \"blobId\": \"%s\"".formatted(
-              file.getKey(),
-              content.length,
-              digest(
-                  "SHA-1",
-                  ("blob " + content.length + "\0").getBytes(StandardCharsets.UTF_8),
-                  content)));
+          .append(
+              "{\"rfilename\": \"%s\", \"size\": %d, \"blobId\": \"%s\""
+                  .formatted(
+                      file.getKey(),
+                      content.length,
+                      digest(
+                          "SHA-1",
+                          ("blob " + content.length + "\0").getBytes(StandardCharsets.UTF_8),
+                          content)));
       if (isLarge(file.getKey())) {
-        json.append(", \"lfs\": {\"sha256\": \"%s\", \"size\": %d, \"pointerSize\": 130}"
-            .formatted(digest("SHA-256", content), content.length));
+        json.append(
+            ", \"lfs\": {\"sha256\": \"%s\", \"size\": %d, \"pointerSize\": 130}"
+                .formatted(digest("SHA-256", content), content.length));
       }
       json.append("}");
       separator = ", ";
@@ -210,7 +213,10 @@ final class FakeHub implements AutoCloseable {
   private void store(HttpExchange exchange) throws IOException {
     String path = exchange.getRequestURI().getPath();
     String range = exchange.getRequestHeaders().getFirst("Range");
-    requests.add("store " + path.substring(path.indexOf("/resolve/") + 50) + (range == null ? "" : " " + range));
+    requests.add(
+        "store "
+            + path.substring(path.indexOf("/resolve/") + 50)
+            + (range == null ? "" : " " + range));
     String authorization = exchange.getRequestHeaders().getFirst("Authorization");
     if (authorization != null) {
       leaked.add(authorization);
@@ -221,7 +227,7 @@ final class FakeHub implements AutoCloseable {
     int at = path.indexOf("/resolve/");
     String rest = path.substring(at + "/resolve/".length());
     Map<String, byte[]> files = repositories.getOrDefault(path.substring(1, at), Map.of());
-    byte[] content = files.get(rest.substring(rest.indexOf('/') + 1)).clone();
+    byte[] content = files.getOrDefault(rest.substring(rest.indexOf('/') + 1), new byte[1]).clone();
     if (damage) {
       content[0] ^= 1;
     }
@@ -241,8 +247,7 @@ final class FakeHub implements AutoCloseable {
       exchange
           .getResponseHeaders()
           .add(
-              "Content-Range",
-              "bytes " + from + "-" + (content.length - 1) + "/" + content.length);
+              "Content-Range", "bytes " + from + "-" + (content.length - 1) + "/" + content.length);
     }
     byte[] part = Arrays.copyOfRange(content, from, content.length);
     exchange.sendResponseHeaders(from > 0 ? 206 : 200, part.length == 0 ? -1 : part.length);

@@ -128,7 +128,9 @@ class HubTest {
 
   @Test
   void fetchesTheShardsThatTheIndexNames() throws IOException {
-    hub.file("org/big", "model.safetensors.index.json",
+    hub.file(
+            "org/big",
+            "model.safetensors.index.json",
             "{\"weight_map\": {\"a\": \"model-00001-of-00002.safetensors\","
                 + " \"b\": \"model-00002-of-00002.safetensors\"}}")
         .file("org/big", "model-00001-of-00002.safetensors", "one")
@@ -143,7 +145,9 @@ class HubTest {
             "model-00001-of-00002.safetensors",
             "model-00002-of-00002.safetensors",
             "model.safetensors.index.json");
-    hub.file("org/bad", "model.safetensors.index.json",
+    hub.file(
+        "org/bad",
+        "model.safetensors.index.json",
         "{\"weight_map\": {\"a\": \"../../x.safetensors\"}}");
     refused(() -> get("hf:org/bad"), "names a shard (../../x.safetensors) that is not there");
   }
@@ -168,8 +172,9 @@ class HubTest {
             "transformer/diffusion_pytorch_model.safetensors",
             "vae/config.json",
             "vae/diffusion_pytorch_model.safetensors");
-    assertThat(Files.readSymbolicLink(
-            cache.resolve(HubId.of("org/flux/vae/diffusion_pytorch_model.safetensors"))))
+    assertThat(
+            Files.readSymbolicLink(
+                cache.resolve(HubId.of("org/flux/vae/diffusion_pytorch_model.safetensors"))))
         .isEqualTo(Path.of("../../../blobs/" + FakeHub.digest("SHA-256", "vae".getBytes())));
   }
 
@@ -246,8 +251,7 @@ class HubTest {
   void explainsWhatIsRefused() {
     hub.token = "hf_secret";
     refused(() -> get("hf:org/net"), "accepted its licence (403)", "/org/net", "set HF_TOKEN");
-    refused(
-        () -> download("hf_other").get(HubId.of("org/net")), "with the account of HF_TOKEN");
+    refused(() -> download("hf_other").get(HubId.of("org/net")), "with the account of HF_TOKEN");
     hub.denied = "RepoNotFound";
     refused(() -> get("hf:org/net"), "(401)", "does not exist, or is private", "set HF_TOKEN");
     hub.token = null;
@@ -310,8 +314,7 @@ class HubTest {
   void otherRevisionsAndBrokenLinksAreNamed() throws IOException {
     Path repository = cache.root().resolve("models--org--net");
     Path snapshot = Files.createDirectories(repository.resolve("snapshots/" + FakeHub.COMMIT));
-    refused(
-        () -> cache.resolve(HubId.of("org/net@v2")), "other revisions are ([" + FakeHub.COMMIT);
+    refused(() -> cache.resolve(HubId.of("org/net@v2")), "other revisions are ([" + FakeHub.COMMIT);
     refused(() -> cache.resolve(HubId.of("org/net")), "has no file in the cache");
     Files.createSymbolicLink(snapshot.resolve("a.pth"), Path.of("../../blobs/none"));
     refused(() -> cache.resolve(HubId.of("org/net/a.pth")), "a link that leads nowhere");
@@ -332,7 +335,15 @@ class HubTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"hf:", "hf:a/b/../c", "hf:a/b//c", "hf:a b/c", "hf:a/b/c\\d", "hf:/a/b", "hf:a/b@"})
+      strings = {
+        "hf:",
+        "hf:a/b/../c",
+        "hf:a/b//c",
+        "hf:a b/c",
+        "hf:a/b/c\\d",
+        "hf:/a/b",
+        "hf:a/b@"
+      })
   void refusesOtherForms(String text) {
     refused(() -> HubId.of(text), "[CONFIG] ");
   }
