@@ -1,7 +1,7 @@
 package org.espalier.bench;
 
-import ai.djl.Device;
 import java.util.Arrays;
+import org.espalier.torch.Device;
 import org.espalier.torch.Flops;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;

@@ -1,6 +1,6 @@
 package org.espalier.bench;
 
-import ai.djl.Device;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 
 /** Watches how much memory of a device is in use, a hundred times a second. */

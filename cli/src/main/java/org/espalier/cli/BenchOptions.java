@@ -1,13 +1,14 @@
 package org.espalier.cli;
 
-import ai.djl.Device;
 import java.nio.file.Path;
 import java.util.Arrays;
 import org.espalier.api.EspalierException;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
+import org.espalier.spi.NativeMemory;
 import org.espalier.study.LoadedStudy;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -63,10 +64,9 @@ final class BenchOptions {
   @Option(names = "--json", description = "Results as JSON on the standard output.")
   boolean json;
 
-  private void apply() {
-    if (memory != null) {
-      TorchEngine.limitMemory(memory);
-    }
+  private @Nullable NativeMemory account;
+
+  private void check() {
     if (repeat < 1) {
       throw EspalierException.config(
           "The number of timings (" + repeat + ") must be positive.", "Maybe use --repeat 5.");
@@ -74,12 +74,22 @@ final class BenchOptions {
   }
 
   Device torchDevice() {
-    return TorchEngine.device(device);
+    return TorchEngine.device(device).with(account());
+  }
+
+  /** One for all that a benchmark loads, by which it is measured. */
+  private NativeMemory account() {
+    NativeMemory known = account;
+    if (known == null) {
+      known = memory == null ? NativeMemory.unlimited() : NativeMemory.of(memory);
+      account = known;
+    }
+    return known;
   }
 
   LoadContext context(PluginRegistry registry) {
-    apply();
-    return LoadedStudy.context(device, Path.of("").toAbsolutePath(), registry);
+    check();
+    return LoadedStudy.context(device, Path.of("").toAbsolutePath(), registry, account());
   }
 
   GenerativeModel load(PluginRegistry registry) {

@@ -82,10 +82,29 @@ public final class Main {
     PrintWriter out = writer(FileDescriptor.out);
     PrintWriter err = writer(FileDescriptor.err);
     boolean interactive = Boolean.getBoolean("espalier.terminal") && System.getenv("CI") == null;
-    int code = run(new Terminal(out, err, interactive), Main.class.getClassLoader(), args);
+    Terminal terminal = new Terminal(out, err, interactive);
+    int code =
+        unreadable(terminal, args) ? USER_ERROR : run(terminal, Main.class.getClassLoader(), args);
     out.flush();
     err.flush();
     System.exit(code);
+  }
+
+  /** Java has put U+FFFD where the locale's encoding has no letter: a prompt would be damaged. */
+  private static boolean unreadable(Terminal terminal, String... args) {
+    String encoding = System.getProperty("sun.jnu.encoding", "UTF-8");
+    for (String arg : args) {
+      if (arg.indexOf('\uFFFD') >= 0 && !encoding.equalsIgnoreCase("UTF-8")) {
+        terminal
+            .err()
+            .println(
+                "[CONFIG] The argument (%s) has characters that the locale's encoding (%s) lacks."
+                    .formatted(arg, encoding));
+        terminal.err().println("Maybe set LC_ALL=C.UTF-8.");
+        return true;
+      }
+    }
+    return false;
   }
 
   private static PrintWriter writer(FileDescriptor descriptor) {

@@ -16,6 +16,7 @@ final class ProgressWatcher implements Studies.Watcher {
   private final Terminal terminal;
   private final boolean quiet;
   private @Nullable ProgressBar bar;
+  private @Nullable ExitGuard guard;
   private long start;
   private long lastLine;
   private int total;
@@ -35,6 +36,7 @@ final class ProgressWatcher implements Studies.Watcher {
     skipped = finished;
     start = System.nanoTime();
     lastLine = start;
+    guard = new ExitGuard(terminal, directory.root());
     if (quiet) {
       return;
     }
@@ -115,6 +117,10 @@ final class ProgressWatcher implements Studies.Watcher {
 
   @Override
   public synchronized void close() {
+    if (guard != null) {
+      guard.close();
+      guard = null;
+    }
     if (bar != null) {
       bar.close();
       bar = null;

@@ -100,7 +100,11 @@ class PackagedCommandTest {
         assertThat(line).as("the run tells how far it is").isNotNull();
       } while (!line.contains("/80 cells"));
       new ProcessBuilder("kill", "-" + signal(), String.valueOf(process.pid())).start().waitFor();
-      reader.lines().forEach(rest -> assertThat(rest).contains("cells"));
+      assertThat(reader.lines().toList())
+          .allMatch(rest -> rest.contains("cells") || rest.startsWith("stopped: `espalier resume "))
+          .last()
+          .asString()
+          .contains(out.toString());
     }
     assertThat(process.waitFor()).as("stopped by a signal").isGreaterThan(128);
 
@@ -114,6 +118,54 @@ class PackagedCommandTest {
     RecordLog.Content<CellRecord> whole = RecordLog.read(out.resolve("records.jsonl"));
     assertThat(whole.records()).hasSize(80).containsAllEntriesOf(stopped.records());
     assertThat(whole.records().values()).allMatch(CellRecord::isDone);
+  }
+
+  @Test
+  void anExitOfAPluginIsNoSuccess() throws IOException, InterruptedException {
+    Path out = directory.resolve("out");
+    Process process =
+        espalier(
+            "run",
+            study(
+                STUDY.replace(
+                    "id: toy-target, pauseMillis: 3", "id: toy-evil, does: exit, at: 40")),
+            "--out",
+            out);
+    try (BufferedReader reader = errors(process)) {
+      assertThat(reader.lines().toList())
+          .anyMatch(line -> line.matches("\\[PLUGIN_CONTRACT\\] .*System.exit.*org.espalier.*"))
+          .last()
+          .asString()
+          .contains("espalier resume " + out);
+    }
+    assertThat(process.waitFor()).isEqualTo(1);
+    assertThat(RecordLog.read(out.resolve("records.jsonl")).records()).isNotEmpty();
+  }
+
+  @Test
+  void anArgumentThatTheLocaleDamagesIsRefused() throws IOException, InterruptedException {
+    // The shell writes the bytes of UTF-8, whatever the locale of this test is.
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            "sh",
+            "-c",
+            "exec \"$0\" \"$@\" \"$(printf 'a r\\303\\251d circle')\"",
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-cp",
+            System.getProperty("java.class.path"),
+            Main.class.getName(),
+            "score",
+            "x.png",
+            "--prompt");
+    builder.environment().put("LC_ALL", "C");
+    Process process = builder.start();
+    try (BufferedReader reader = errors(process)) {
+      assertThat(reader.lines().toList())
+          .first()
+          .asString()
+          .contains("[CONFIG]", "(a r\uFFFD\uFFFDd circle)", "locale's encoding");
+    }
+    assertThat(process.waitFor()).isEqualTo(2);
   }
 
   /** What ctrl-C sends; a process that was started in the background may be deaf to it. */

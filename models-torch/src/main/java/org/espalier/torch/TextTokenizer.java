@@ -48,6 +48,7 @@ public final class TextTokenizer implements AutoCloseable {
           "Maybe set the text length of the model.");
     }
     System.setProperty("OPT_OUT_TRACKING", "true");
+    NativeLibraries.place();
     try {
       return new TextTokenizer(
           HuggingFaceTokenizer.builder()

@@ -1,6 +1,5 @@
 package org.espalier.torch;
 
-import ai.djl.Device;
 import ai.djl.engine.EngineException;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
@@ -16,16 +15,13 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 import java.nio.ShortBuffer;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,7 +63,7 @@ public final class TorchProgram implements AutoCloseable {
     this.dtype = builder.dtype;
     List<String> weightNames = List.copyOf(spec.keys());
     Map<String, Object> attributes = new LinkedHashMap<>(builder.attributes);
-    attributes.put("device_name", device.isGpu() ? "cuda:" + device.getDeviceId() : "cpu");
+    attributes.put("device_name", device.isGpu() ? "cuda:" + device.index() : "cpu");
     List<String> texts = new ArrayList<>();
     texts.add(ProgramText.resource(TorchProgram.class, "common.py"));
     texts.addAll(builder.texts);
@@ -101,7 +97,7 @@ public final class TorchProgram implements AutoCloseable {
       WIDENING.remove();
     }
     weightBytes = bytes;
-    TorchTensor.countWeights(weightBytes);
+    TorchTensor.count(device.memory(), weightBytes);
   }
 
   /** Streams one weight in, in chunks: host memory stays small whatever its size. */
@@ -288,7 +284,7 @@ public final class TorchProgram implements AutoCloseable {
     throw new IllegalArgumentException("an argument of " + argument.getClass());
   }
 
-  private static void collect(IValue value, PtNDManager manager, List<TorchTensor> into) {
+  private void collect(IValue value, PtNDManager manager, List<TorchTensor> into) {
     if (value.isTensor()) {
       into.add(tensor(value.toTensor(manager)));
     } else if (value.isTensorList()) {
@@ -310,10 +306,10 @@ public final class TorchProgram implements AutoCloseable {
     }
   }
 
-  private static TorchTensor tensor(PtNDArray array) {
+  private TorchTensor tensor(PtNDArray array) {
     // DJL knows no bfloat16: it calls it unknown, of no bytes.
     int bytes = array.getDataType().getNumOfBytes();
-    return new TorchTensor(array, bytes == 0 ? DType.BF16.bytes() : bytes);
+    return new TorchTensor(array, bytes == 0 ? DType.BF16.bytes() : bytes, device.memory());
   }
 
   /** Where it computes. */
@@ -338,20 +334,13 @@ public final class TorchProgram implements AutoCloseable {
 
   /** SHA-256 of {@link #code}, as lower-case hex. */
   public String sha256() {
-    try {
-      return HexFormat.of()
-          .formatHex(
-              MessageDigest.getInstance("SHA-256")
-                  .digest(text.code().getBytes(StandardCharsets.UTF_8)));
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
+    return Sha256.of(text.code());
   }
 
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
-      TorchTensor.countWeights(-weightBytes);
+      TorchTensor.count(device.memory(), -weightBytes);
       module.close();
     }
   }

@@ -62,6 +62,15 @@ public record LoadContext(
     return new Builder();
   }
 
+  /**
+   * The same with another way to load verifiers by id.
+   *
+   * @param loader loads them
+   */
+  public LoadContext withVerifiers(VerifierLoader loader) {
+    return new LoadContext(device, baseDirectory, loader, memory, threads, kernels);
+  }
+
   /** Collects the parts of a context. */
   public static final class Builder {
     private String device = "cpu";

@@ -1,6 +1,8 @@
 package org.espalier.spi;
 
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
 
 /**
@@ -10,6 +12,8 @@ import org.espalier.api.EspalierException;
  * one study shares one; two studies of one process have one each.
  */
 public final class NativeMemory {
+  private static final Pattern SIZE = Pattern.compile("(\\d{1,9})\\s*(KiB|MiB|GiB)?");
+
   private final long limit;
   private final AtomicLong used = new AtomicLong();
 
@@ -33,6 +37,28 @@ public final class NativeMemory {
           "The memory (" + bytes + " bytes) must be positive.", "Maybe set 60GiB or 800MiB.");
     }
     return new NativeMemory(bytes);
+  }
+
+  /**
+   * An account with a limit.
+   *
+   * @param size such as {@code 60GiB}, {@code 800MiB} or plain bytes
+   * @throws EspalierException CONFIG where it is not a size
+   */
+  public static NativeMemory of(String size) {
+    Matcher matcher = SIZE.matcher(size.strip());
+    if (!matcher.matches()) {
+      throw EspalierException.config(
+          "The memory (" + size + ") is not a valid size.", "Maybe set memory to 60GiB or 800MiB.");
+    }
+    long unit =
+        switch (String.valueOf(matcher.group(2))) {
+          case "KiB" -> 1L << 10;
+          case "MiB" -> 1L << 20;
+          case "GiB" -> 1L << 30;
+          default -> 1;
+        };
+    return of(Long.parseLong(matcher.group(1)) * unit);
   }
 
   /** The bytes that may be taken together, or 0 where there is no limit. */

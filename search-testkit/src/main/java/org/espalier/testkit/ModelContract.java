@@ -403,12 +403,14 @@ public abstract class ModelContract {
       List<ModelState> children = expand(state, noise(0), noise(1));
       Cost fresh = model.quote(new Work.Step(PROMPT, step, 2, false));
       assertCounted(before, fresh, "expand at step " + step);
-      assertThat(fresh.nfe()).as("siblings count each").isEqualTo(2);
+      long each = model.quote(new Work.Step(PROMPT, step, 1, false)).nfe();
+      assertThat(each).as("evaluations of one draw").isPositive();
+      assertThat(fresh.nfe()).as("siblings count each").isEqualTo(2 * each);
       before = model.counters();
       expand(state, noise(3));
       Cost again = model.quote(new Work.Step(PROMPT, step, 1, true));
       assertCounted(before, again, "second expand at step " + step);
-      assertThat(again.nfe()).isEqualTo(1);
+      assertThat(again.nfe()).isEqualTo(each);
       state = children.get(0);
       boolean last = state.step() == model.card().horizon();
       if (last || model.card().capabilities().contains(Capability.PREVIEW)) {
@@ -448,7 +450,8 @@ public abstract class ModelContract {
                 new Branch(root, conditioning, List.of(noise(1)))));
     children.forEach(open::addAll);
     Cost once = model.quote(new Work.Step(PROMPT, 0, 1, false));
-    assertCounted(before, once, "one state twice in a batch");
+    Cost draw = model.quote(new Work.Step(PROMPT, 0, 1, true));
+    assertCounted(before, once.plus(draw), "one state twice in a batch");
   }
 
   @Test

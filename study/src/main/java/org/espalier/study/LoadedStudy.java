@@ -35,9 +35,9 @@ import org.espalier.records.CellRecord;
 import org.espalier.records.RecordLog;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
+import org.espalier.spi.NativeMemory;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierLoader;
-import org.espalier.torch.TorchEngine;
 import org.jspecify.annotations.Nullable;
 
 /** A study whose models and verifiers are loaded, each once. Owns and closes them. */
@@ -46,6 +46,7 @@ public final class LoadedStudy implements AutoCloseable {
   private static final List<String> VARIED = List.of("prompt", "seed");
 
   private final Study study;
+  private final LoadContext machine;
   private final Map<String, GenerativeModel> models = new LinkedHashMap<>();
   private final Map<PluginRegistry.Bound<?>, Verifier> loadedVerifiers = new IdentityHashMap<>();
   private final Map<PluginRegistry.Bound<?>, List<String>> codes = new IdentityHashMap<>();
@@ -56,6 +57,12 @@ public final class LoadedStudy implements AutoCloseable {
 
   private LoadedStudy(Study study) {
     this.study = study;
+    StudySpec.Engine engine = study.spec().engineOrDefault();
+    LoadContext.Builder builder = machine(engine.deviceOrDefault(), study.source().base());
+    if (engine.memory() != null) {
+      builder.memory(NativeMemory.of(engine.memory()));
+    }
+    machine = builder.build();
   }
 
   /**
@@ -81,41 +88,61 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
-   * The context in which plugins of this machine are loaded.
+   * The context in which plugins of this machine are loaded, with as much memory as there is.
    *
    * @param device where networks run
    * @param base against which relative weight paths are resolved
    * @param registry the plugins, for composed verifiers
    */
   public static LoadContext context(String device, Path base, PluginRegistry registry) {
-    return context(device, base, registry, member -> {});
+    return new Members(machine(device, base).build(), registry, member -> {}).context();
   }
 
-  /** Tells of every member of a composed verifier before it is loaded, members' members too. */
-  private static LoadContext context(
-      String device,
-      Path base,
-      PluginRegistry registry,
-      Consumer<PluginRegistry.Bound<Verifier>> members) {
-    LoadContext[] self = new LoadContext[1];
-    self[0] =
-        new LoadContext(
-            device,
-            base,
-            new VerifierLoader() {
-              @Override
-              public Verifier load(Map<String, Object> spec) {
-                PluginRegistry.Bound<Verifier> bound = member(registry, spec);
-                members.accept(bound);
-                return bound.loader().apply(self[0]);
-              }
+  /**
+   * The same with a limit.
+   *
+   * @param device where networks run
+   * @param base against which relative weight paths are resolved
+   * @param registry the plugins, for composed verifiers
+   * @param memory that what is loaded may take together
+   */
+  public static LoadContext context(
+      String device, Path base, PluginRegistry registry, NativeMemory memory) {
+    return new Members(machine(device, base).memory(memory).build(), registry, member -> {})
+        .context();
+  }
 
-              @Override
-              public void check(Map<String, Object> spec) {
-                member(registry, spec).check().accept(self[0]);
-              }
-            });
-    return self[0];
+  private static LoadContext.Builder machine(String device, Path base) {
+    LoadContext.Builder builder = LoadContext.builder().device(device).baseDirectory(base);
+    String kernels = System.getenv("ESPALIER_KERNELS");
+    return kernels == null ? builder : builder.kernels(Path.of(kernels));
+  }
+
+  /**
+   * Loads members of composed verifiers, members' members too.
+   *
+   * @param machine where
+   * @param registry the plugins
+   * @param seen told of every member before it is loaded
+   */
+  private record Members(
+      LoadContext machine, PluginRegistry registry, Consumer<PluginRegistry.Bound<Verifier>> seen)
+      implements VerifierLoader {
+    LoadContext context() {
+      return machine.withVerifiers(this);
+    }
+
+    @Override
+    public Verifier load(Map<String, Object> spec) {
+      PluginRegistry.Bound<Verifier> bound = member(registry, spec);
+      seen.accept(bound);
+      return bound.loader().apply(context());
+    }
+
+    @Override
+    public void check(Map<String, Object> spec) {
+      member(registry, spec).check().accept(context());
+    }
   }
 
   private static PluginRegistry.Bound<Verifier> member(
@@ -127,14 +154,7 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   private void loadAll(PluginRegistry registry) {
-    String memory = study.spec().engineOrDefault().memory();
-    if (memory != null) {
-      TorchEngine.limitMemory(memory);
-      closeables.add(
-          () -> TorchEngine.limitMemory(System.getProperty(TorchEngine.MEMORY_PROPERTY)));
-    }
-    LoadContext plain =
-        context(study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
+    LoadContext plain = context(registry, member -> {});
     check(study.models().values(), plain);
     check(verifiers(), plain);
     Map<String, Loaded<GenerativeModel>> modelsByConfig = new HashMap<>();
@@ -147,6 +167,12 @@ public final class LoadedStudy implements AutoCloseable {
     }
     prior = study.prior() == null ? null : loaded(study.prior());
     study.evaluators().forEach(bound -> evaluators.add(loaded(bound)));
+  }
+
+  /** All of the study share one account of memory. */
+  private LoadContext context(
+      PluginRegistry registry, Consumer<PluginRegistry.Bound<Verifier>> members) {
+    return new Members(machine, registry, members).context();
   }
 
   /** Every verifier that the study names, as often as it does. */
@@ -184,14 +210,7 @@ public final class LoadedStudy implements AutoCloseable {
             config -> {
               Set<String> members = new TreeSet<>();
               T plugin =
-                  bound
-                      .loader()
-                      .apply(
-                          context(
-                              study.spec().engineOrDefault().deviceOrDefault(),
-                              study.source().base(),
-                              registry,
-                              member -> members.add(member.code())));
+                  bound.loader().apply(context(registry, member -> members.add(member.code())));
               closeables.add(plugin);
               List<String> code = new ArrayList<>(List.of(bound.code()));
               code.addAll(members);
@@ -601,7 +620,7 @@ public final class LoadedStudy implements AutoCloseable {
     for (int i = closeables.size() - 1; i >= 0; i--) {
       try {
         closeables.get(i).close();
-      } catch (Exception e) {
+      } catch (Throwable e) {
         if (failure == null) {
           failure = new IllegalStateException("closing a plugin failed", e);
         } else {

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.espalier.api.EspalierException;
 import org.espalier.engine.SearchEngine;
@@ -99,17 +100,42 @@ public final class Studies {
     Instant now = Instant.now();
     String name = study.spec().study() + "-" + STAMP.format(now);
     RunDirectory.requireUsable(out == null ? study.output().resolve(name + "-new") : out);
-    try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
-      RunDirectory.Claim claim =
-          out == null ? RunDirectory.claimFresh(study.output(), name) : RunDirectory.claim(out);
-      RunDirectory directory = claim.directory();
-      try (watcher) {
-        NewRun.write(directory, loaded, now.toString());
-        return execute(loaded, directory, Found.read(directory), watcher);
-      } finally {
-        release(claim.lock(), watcher);
+    return loaded(
+        study,
+        watcher,
+        loaded -> {
+          RunDirectory.Claim claim =
+              out == null ? RunDirectory.claimFresh(study.output(), name) : RunDirectory.claim(out);
+          RunDirectory directory = claim.directory();
+          try (watcher) {
+            NewRun.write(directory, loaded, now.toString());
+            return execute(loaded, directory, Found.read(directory), watcher);
+          } finally {
+            release(claim.lock(), watcher);
+          }
+        });
+  }
+
+  /** Loads a study for as long as something is done with it. A failing close loses no result. */
+  private Ended loaded(Study study, Watcher watcher, Function<LoadedStudy, Ended> body) {
+    LoadedStudy loaded = LoadedStudy.load(study, registry);
+    Ended ended;
+    try {
+      ended = body.apply(loaded);
+    } catch (Throwable e) {
+      try {
+        loaded.close();
+      } catch (RuntimeException suppressed) {
+        e.addSuppressed(suppressed);
       }
+      throw e;
     }
+    try {
+      loaded.close();
+    } catch (RuntimeException e) {
+      watcher.note("A plugin could not be closed: " + (e.getCause() == null ? e : e.getCause()));
+    }
+    return ended;
   }
 
   /** A run has all that it was made from, its prompts too: their file may be gone by now. */
@@ -132,9 +158,7 @@ public final class Studies {
       CompletableFuture<Found> reading = CompletableFuture.supplyAsync(() -> Found.read(directory));
       Study study = bind(directory, overrides);
       requireSame(directory, study);
-      try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
-        return execute(loaded, directory, joined(reading), watcher);
-      }
+      return loaded(study, watcher, loaded -> execute(loaded, directory, joined(reading), watcher));
     } finally {
       release(lock, watcher);
     }

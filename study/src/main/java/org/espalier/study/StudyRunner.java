@@ -17,7 +17,6 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
-import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.api.VerifierRole;
 import org.espalier.compute.ComputeUnit;
@@ -106,6 +105,7 @@ public final class StudyRunner {
                     (record.isDone() ? done : failed).incrementAndGet();
                     progress.cell(record);
                   }
+                  return null;
                 }));
       }
       await(futures);
@@ -150,14 +150,16 @@ public final class StudyRunner {
     if (failure instanceof Error e) {
       throw e;
     }
+    if (failure != null) {
+      throw new IllegalStateException("a cell ended with a checked exception", failure);
+    }
   }
 
   private CellRecord runCell(Cell cell, int batch) {
     String started = Instant.now().toString();
     TreeLog tree = new TreeLog();
-    SearchOutcome outcome;
     try {
-      outcome =
+      SearchOutcome outcome =
           engine.run(
               new SearchRequest(
                   cell.file(),
@@ -168,14 +170,32 @@ public final class StudyRunner {
                   cell.budget(),
                   DrawKey.root(cell.seed()),
                   EngineOptions.defaults().withBatch(batch).withListener(tree)));
-      return finished(cell, outcome, tree, started);
+      requireNotInterrupted();
+      CellRecord record = finished(cell, outcome, tree, started);
+      requireNotInterrupted();
+      return record;
     } catch (EspalierException e) {
+      Thread.interrupted();
       if (e.code() == EspalierException.Code.RESOURCE) {
         throw e;
       }
       return failed(cell, e.code().name(), String.valueOf(e.getMessage()), started);
-    } catch (RuntimeException | StackOverflowError e) {
+    } catch (Throwable e) {
+      // Plugins may throw anything, errors and undeclared exceptions too: the other cells go on.
+      Thread.interrupted();
       return failed(cell, "PLUGIN_CONTRACT", "[PLUGIN_CONTRACT] A plugin failed: " + e, started);
+    }
+  }
+
+  /**
+   * Nobody interrupts cells, and writing from an interrupted thread would close the record file.
+   */
+  private static void requireNotInterrupted() {
+    if (Thread.interrupted()) {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "A plugin has left its thread interrupted.",
+          "Maybe handle the interruption where it is caught.");
     }
   }
 
@@ -237,13 +257,7 @@ public final class StudyRunner {
 
   private static Cost judge(
       Verifier evaluator, Cell cell, RgbImage image, List<CellRecord.Judged> into) {
-    Prompt prompt = cell.prompt();
-    Verdict verdict;
-    // A verifier is called by one thread at a time; the engine locks it in the same way.
-    synchronized (evaluator) {
-      verdict =
-          evaluator.verify(List.of(new Judgement(cell.file(), prompt, Artifact.of(image)))).get(0);
-    }
+    Verdict verdict = verdict(evaluator, cell, image);
     String id = evaluator.card().id();
     if (verdict instanceof Verdict.Scored scored) {
       into.add(
@@ -256,7 +270,37 @@ public final class StudyRunner {
       String reason = verdict instanceof Verdict.Failed failed ? failed.reason() : "no verdict";
       into.add(new CellRecord.Judged(id, null, null, reason));
     }
-    return evaluator.quote(prompt, image.width(), image.height(), 1);
+    return evaluator.quote(cell.prompt(), image.width(), image.height(), 1);
+  }
+
+  /** What an evaluator says. If it fails in any way, its verdict is lost, but not the search. */
+  private static Verdict verdict(Verifier evaluator, Cell cell, RgbImage image) {
+    // A copy: what an evaluator does to its image changes nothing that is saved or judged by
+    // others.
+    RgbImage copy = new RgbImage(image.width(), image.height(), image.rgb().clone());
+    List<Judgement> batch = List.of(new Judgement(cell.file(), cell.prompt(), Artifact.of(copy)));
+    try {
+      List<Verdict> verdicts;
+      // A verifier is called by one thread at a time; the engine locks it in the same way.
+      synchronized (evaluator) {
+        verdicts = evaluator.verify(batch);
+      }
+      requireNotInterrupted();
+      if (verdicts == null || verdicts.size() != 1 || verdicts.get(0) == null) {
+        return new Verdict.Failed(
+            "the evaluator gave %s verdicts for one image"
+                .formatted(verdicts == null ? "no" : verdicts.size()));
+      }
+      return verdicts.get(0);
+    } catch (EspalierException e) {
+      if (e.code() == EspalierException.Code.RESOURCE) {
+        throw e;
+      }
+      return new Verdict.Failed("the evaluator failed: " + e.getMessage());
+    } catch (Throwable e) {
+      Thread.interrupted();
+      return new Verdict.Failed("the evaluator failed: " + e);
+    }
   }
 
   private static CellRecord.Times times(

@@ -10,7 +10,7 @@ import org.espalier.api.EspalierException;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.plugins.PluginSpec;
 import org.espalier.records.Amount;
-import org.espalier.torch.TorchEngine;
+import org.espalier.spi.NativeMemory;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -271,7 +271,7 @@ public record StudySpec(
             "Maybe set device: cpu, gpu, gpu:0 or auto.");
       }
       if (memory != null) {
-        TorchEngine.bytes(memory); // complains where it is no size
+        NativeMemory.of(memory); // complains where it is not a size
       }
     }
 

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import org.espalier.plugins.PluginRegistry;
+import org.espalier.study.toys.ToyEncoder;
 import org.espalier.study.toys.ToyPlugin;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -49,6 +50,27 @@ class CellsTest {
         .containsExactly(
             "0 a1", "0 b1", "0 c1", "0 a2", "0 b2", "0 a3", //
             "1 a1", "1 b1", "1 c1", "1 a2", "1 b2", "1 a3");
+  }
+
+  @Test
+  void studiesOfOneProcessHaveALimitOfMemoryEach() throws IOException {
+    PluginRegistry registry = PluginRegistry.discover(getClass().getClassLoader());
+    String text = STUDY.replace("toy-scale", "toy-encoder").formatted("toy-target");
+    Files.writeString(directory.resolve("prompts.jsonl"), "{\"prompt\": \"a\"}\n");
+    ToyEncoder.CONTEXTS.clear();
+    try (LoadedStudy narrow = load(text + "engine: {memory: 1MiB}\n", registry);
+        LoadedStudy wide = load(text + "engine: {memory: 2GiB}\n", registry);
+        LoadedStudy unlimited = load(text, registry)) {
+      assertThat(ToyEncoder.CONTEXTS)
+          .extracting(context -> context.memory().limit())
+          .containsExactly(1L << 20, 2L << 30, 0L);
+      assertThat(List.of(narrow, wide, unlimited)).doesNotHaveDuplicates();
+    }
+  }
+
+  private LoadedStudy load(String text, PluginRegistry registry) throws IOException {
+    Path file = Files.writeString(directory.resolve("study.yaml"), text);
+    return LoadedStudy.load(Study.bind(StudySource.read(file, List.of()), registry), registry);
   }
 
   private List<String> keys(String search, String version) throws IOException {

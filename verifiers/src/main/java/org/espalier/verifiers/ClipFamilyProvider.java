@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -8,10 +7,12 @@ import java.util.Objects;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
+import org.espalier.torch.Device;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 
 /**
  * Loads verifiers of CLIP's form: two towers whose embeddings are compared. Checkpoints in the
@@ -53,7 +54,7 @@ abstract class ClipFamilyProvider<C extends Record> implements VerifierProvider<
   @Override
   public final Verifier load(C config, LoadContext context) {
     try (OpenedCheckpoint<ClipArchitecture> opened = open(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       TextTokenizer tokenizer = tokenizer(opened);
       try {
         return new ClipVerifier(

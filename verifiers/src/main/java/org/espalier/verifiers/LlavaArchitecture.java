@@ -10,6 +10,7 @@ import org.espalier.torch.Flops;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.ModelJson;
 
 /**
  * The sizes of a LLaVA-OneVision model with a SigLIP tower and a Qwen2 decoder.

@@ -1,7 +1,7 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.List;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;

@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.List;
@@ -8,10 +7,12 @@ import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
+import org.espalier.torch.Device;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 
 /**
  * LLaVA-OneVision (Li et al. 2024, <a href="https://arxiv.org/abs/2408.03326">arXiv:2408.03326</a>)
@@ -41,7 +42,7 @@ public final class LlavaOnevisionProvider implements VerifierProvider<LlavaOnevi
   @Override
   public Verifier load(LlavaOnevisionConfig config, LoadContext context) {
     try (OpenedCheckpoint<LlavaArchitecture> opened = open(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       TextTokenizer tokenizer = tokenizer(opened);
       try {
         LlavaPrompts prompts = prompts(config, tokenizer, opened.architecture());

@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -9,6 +8,7 @@ import java.util.OptionalInt;
 import org.espalier.api.Verdict;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.VerifierCard;
+import org.espalier.torch.Device;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.Tokens;
 import org.espalier.verifiers.LlavaOnevisionVerifier.Tiles;

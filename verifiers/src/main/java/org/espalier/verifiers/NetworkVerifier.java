@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -18,6 +17,7 @@ import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.Device;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.Tokens;
 

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.djl.Device;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -20,8 +19,10 @@ import org.espalier.api.EspalierException;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;

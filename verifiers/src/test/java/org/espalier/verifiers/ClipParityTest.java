@@ -2,15 +2,16 @@ package org.espalier.verifiers;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
+import org.espalier.torch.Device;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;

@@ -2,13 +2,14 @@ package org.espalier.verifiers;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
+import org.espalier.torch.Device;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
 import org.espalier.verifiers.TilePlan.Canvas;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.Test;
 
 class TilePlanTest {

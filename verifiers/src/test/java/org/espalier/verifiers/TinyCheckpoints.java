@@ -15,6 +15,7 @@ import org.espalier.spi.RgbImage;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TensorInfo;
+import org.espalier.weights.ModelJson;
 
 /**
  * Lays the small random weights of the parity cases out as published checkpoints are, with a

@@ -1,39 +1,24 @@
 package org.espalier.models.diffusion;
 
-import ai.djl.Device;
-import java.nio.charset.StandardCharsets;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.ArrayDeque;
-import java.util.Deque;
-import java.util.EnumSet;
-import java.util.HexFormat;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
-import java.util.TreeMap;
-import org.espalier.api.Capability;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
-import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelProvider;
 import org.espalier.torch.ClipTextConfig;
 import org.espalier.torch.ClipTextEncoder;
-import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
-import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
 
 /** Loads FLUX.1 models, published and bundled. */
 public final class FluxProvider implements ModelProvider<FluxConfig> {
-  /** How weights that are not trained begin. */
-  private static final String RANDOM = "random:";
-
   @Override
   public String id() {
     return "flux";
@@ -47,7 +32,9 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   @Override
   public void check(FluxConfig config, LoadContext context) {
     String weights = weights(config);
-    if (!weights.startsWith(RANDOM)) {
+    if (weights.startsWith(FlowParts.RANDOM)) {
+      settings(config);
+    } else {
       sources(weights, config, context).close();
     }
   }
@@ -64,188 +51,122 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   @Override
   public GenerativeModel load(FluxConfig config, LoadContext context) {
     String weights = weights(config);
-    if (weights.startsWith(RANDOM)) {
-      return random(weights, config, TorchEngine.device(context.device()));
+    Device device = TorchEngine.device(context);
+    if (weights.startsWith(FlowParts.RANDOM)) {
+      return random(weights, config, device);
     }
-    try (FluxSources sources = sources(weights, config, context)) {
+    try (FluxSources sources = sources(weights, config, context);
+        FlowParts parts = new FlowParts()) {
       FluxFiles files = sources.files();
-      FlowArchitecture flow = sources.flow();
-      AutoencoderArchitecture image = sources.image();
       ClipTextConfig clipConfig = sources.clipConfig();
-      FluxSettings settings = sources.settings();
-
-      Device device = TorchEngine.device(context.device());
-      Deque<AutoCloseable> opened = new ArrayDeque<>();
-      try {
-        TextTokenizer t5Tokenizer =
-            keep(opened, TextTokenizer.open(files.t5Tokenizer(), settings.textTokens()));
-        TextTokenizer clipTokenizer =
-            keep(
-                opened,
-                ClipTokenizerFiles.open(files.clipTokenizer(), clipConfig.maxPositionEmbeddings()));
-        T5Encoder t5 = keep(opened, new T5Encoder(sources.t5Config(), sources.t5Weights(), device));
-        ClipTextEncoder clip =
-            keep(opened, new ClipTextEncoder(clipConfig, sources.clipWeights(), device));
-        FluxTextEncoders encoders = new FluxTextEncoders(t5Tokenizer, t5, clipTokenizer, clip);
-        int patch = image.stride() * FlowArchitecture.PATCH;
-        int rows = settings.height() / patch;
-        int columns = settings.width() / patch;
-        FluxTransformer transformer =
-            keep(
-                opened,
-                new FluxTransformer(
-                    flow, sources.flowWeights(), device, rows, columns, settings.textTokens()));
-        FluxAutoencoder autoencoder =
-            keep(opened, new FluxAutoencoder(image, sources.imageWeights(), device));
-        FluxTransformer.Text negative =
-            settings.trueCfg() == 1
-                ? null
-                : keep(opened, encoders.encode(settings.negativePrompt()).text());
-        FlowSampler sampler = settings.sampler();
-        ModelCard card =
-            card(
-                WeightSource.sha256(files.weightFiles()),
-                settings,
-                flow,
-                sampler,
-                device,
-                List.of(
-                    transformer.program(), autoencoder.program(), t5.program(), clip.program()));
-        return new FluxModel(
-            card,
-            transformer,
-            autoencoder,
-            encoders,
-            new FluxTransformer.Guidance(settings.guidance(), negative, settings.trueCfg()),
-            sampler,
-            rows,
-            columns);
-      } catch (RuntimeException e) {
-        closeAll(opened, e);
-        throw e;
-      }
+      int length = sources.settings().textTokens();
+      TextTokenizer t5Tokenizer = parts.keep(TextTokenizer.open(files.t5Tokenizer(), length));
+      TextTokenizer clipTokenizer =
+          parts.keep(
+              ClipTokenizerFiles.open(files.clipTokenizer(), clipConfig.maxPositionEmbeddings()));
+      T5Encoder t5 = parts.keep(new T5Encoder(sources.t5Config(), sources.t5Weights(), device));
+      ClipTextEncoder clip =
+          parts.keep(new ClipTextEncoder(clipConfig, sources.clipWeights(), device));
+      return assemble(
+          parts,
+          WeightSource.sha256(files.weightFiles()),
+          sources.settings(),
+          sources.flow(),
+          sources.flowWeights(),
+          sources.image(),
+          sources.imageWeights(),
+          new FluxTextEncoders(t5Tokenizer, t5, clipTokenizer, clip),
+          device);
     }
+  }
+
+  private static FluxArchitecture published(String weights) {
+    return switch (weights.substring(FlowParts.RANDOM.length())) {
+      case "dev" -> FluxArchitecture.DEV;
+      case "schnell" -> FluxArchitecture.DEV.withoutGuidance();
+      default ->
+          throw EspalierException.config(
+              "The weights (" + weights + ") are not of a published FLUX.1.",
+              "Maybe use random:dev, random:schnell, or the weights' directory.");
+    };
+  }
+
+  private static KlArchitecture publishedImage() {
+    return KlArchitecture.published(16, KlArchitecture.Scale.FLUX);
+  }
+
+  /**
+   * How random weights of a published size are sampled.
+   *
+   * @param config of random weights
+   */
+  static FluxSettings settings(FluxConfig config) {
+    String weights = weights(config);
+    ObjectNode own = new ObjectMapper().createObjectNode().put("licence", FlowParts.UNLICENSED);
+    return FluxSettings.of(config, own, published(weights), weights, publishedImage(), weights);
   }
 
   /** A model of FLUX.1's sizes and no training: for measuring speed and memory. */
   private GenerativeModel random(String weights, FluxConfig config, Device device) {
-    if (!weights.equals(RANDOM + "dev")) {
-      throw EspalierException.config(
-          "The weights (" + weights + ") are not of a published FLUX.1.",
-          "Maybe use random:dev, or the weights' directory.");
-    }
-    FlowArchitecture flow = FlowArchitecture.PUBLISHED;
-    AutoencoderArchitecture image =
-        AutoencoderArchitecture.published(FluxSources.SCALE_FACTOR, FluxSources.SHIFT_FACTOR);
-    FluxSettings settings = FluxSettings.published(config);
-    int patch = image.stride() * FlowArchitecture.PATCH;
-    int rows = settings.height() / patch;
-    int columns = settings.width() / patch;
-    Deque<AutoCloseable> opened = new ArrayDeque<>();
-    try {
-      FluxTransformer transformer =
-          keep(
-              opened,
-              new FluxTransformer(
-                  flow,
-                  WeightSource.random(flow.spec()),
-                  device,
-                  rows,
-                  columns,
-                  settings.textTokens()));
-      FluxAutoencoder autoencoder =
-          keep(opened, new FluxAutoencoder(image, WeightSource.random(image.spec()), device));
-      FlowSampler sampler = settings.sampler();
-      return new FluxModel(
-          card(
-              weights,
-              settings,
-              flow,
-              sampler,
-              device,
-              List.of(transformer.program(), autoencoder.program())),
-          transformer,
-          autoencoder,
-          new FluxText.Untrained(
-              device, settings.textTokens(), flow.textWidth(), flow.pooledWidth()),
-          new FluxTransformer.Guidance(settings.guidance(), null, 1),
-          sampler,
-          rows,
-          columns);
-    } catch (RuntimeException e) {
-      closeAll(opened, e);
-      throw e;
+    FluxArchitecture flow = published(weights);
+    KlArchitecture image = publishedImage();
+    FluxSettings settings = settings(config);
+    int length = settings.textTokens();
+    FlowText text =
+        new FlowText.Untrained(
+            device,
+            length,
+            List.of(new long[] {1, length, flow.textWidth()}, new long[] {1, flow.pooledWidth()}));
+    try (FlowParts parts = new FlowParts()) {
+      return assemble(
+          parts,
+          weights,
+          settings,
+          flow,
+          WeightSource.random(flow.spec()),
+          image,
+          WeightSource.random(image.spec()),
+          text,
+          device);
     }
   }
 
-  private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
-    opened.push(part);
-    return part;
-  }
-
-  private static void closeAll(Deque<AutoCloseable> opened, RuntimeException failure) {
-    for (AutoCloseable part : opened) {
-      try {
-        part.close();
-      } catch (Exception e) {
-        failure.addSuppressed(e);
-      }
-    }
-  }
-
-  private ModelCard card(
-      String weightsSha256,
+  private GenerativeModel assemble(
+      FlowParts parts,
+      String weights,
       FluxSettings settings,
-      FlowArchitecture flow,
-      FlowSampler sampler,
-      Device device,
-      List<TorchProgram> programs) {
-    Set<Capability> capabilities = EnumSet.of(Capability.PREVIEW, Capability.REWIND);
-    for (int step = 0; step < sampler.steps(); step++) {
-      if (sampler.isStochastic(step)) {
-        capabilities.add(Capability.STOCHASTIC_STEP);
-      }
-    }
-    Map<String, String> facts = new TreeMap<>();
-    facts.put("variant", settings.variant().id());
-    facts.put("sampler", settings.kind());
-    facts.put("steps", Integer.toString(settings.steps()));
-    facts.put("shift", Double.toString(settings.shift()));
-    if (!settings.kind().equals("ode")) {
-      facts.put("noiseScale", Double.toString(settings.noiseScale()));
-    }
-    if (flow.guidanceEmbedded()) {
-      facts.put("guidance", Double.toString(settings.guidance()));
-    }
-    facts.put("trueCfg", Double.toString(settings.trueCfg()));
-    facts.put("negativePrompt", settings.negativePrompt());
-    facts.put("parameters", Long.toString(flow.spec().parameters()));
-    facts.put("textTokens", Integer.toString(settings.textTokens()));
-    DType dtype = TorchEngine.dtype(device, flow.spec().parameters());
-    facts.put("dtype", dtype == DType.BF16 ? "bfloat16" : "float32");
-    facts.put("device", device.toString());
-    return new ModelCard(
-        id(),
-        weightsSha256,
-        hash(programs),
-        settings.licence(),
-        sampler.steps(),
-        capabilities,
-        sampler::isStochastic,
-        settings.width(),
-        settings.height(),
-        facts);
-  }
-
-  private static String hash(List<TorchProgram> programs) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (TorchProgram program : programs) {
-        digest.update(program.sha256().getBytes(StandardCharsets.UTF_8));
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
+      FluxArchitecture flow,
+      WeightSource flowWeights,
+      KlArchitecture image,
+      WeightSource imageWeights,
+      FlowText text,
+      Device device) {
+    int patch = image.stride() * KlArchitecture.PATCH;
+    FlowNetwork network =
+        parts.keep(
+            new FlowNetwork(
+                flow,
+                flow.program().attribute("guidance", settings.guidance()),
+                flowWeights,
+                device,
+                settings.height() / patch,
+                settings.width() / patch));
+    KlAutoencoder autoencoder = parts.keep(new KlAutoencoder(image, true, imageWeights, device));
+    FlowConditioning negative =
+        settings.trueCfg() == 1 ? null : parts.keep(text.encode(settings.negativePrompt()));
+    return parts.complete(
+        new FlowParts.Identity(
+            id(),
+            weights,
+            settings.licence(),
+            settings.width(),
+            settings.height(),
+            settings.facts(flow)),
+        settings.sampling(),
+        network,
+        autoencoder,
+        text,
+        new FlowNetwork.Guidance(negative, settings.trueCfg(), 0),
+        device);
   }
 }

@@ -33,15 +33,10 @@ record FluxSources(
     WeightSource imageWeights,
     WeightSource t5Weights,
     WeightSource clipWeights,
-    FlowArchitecture flow,
-    AutoencoderArchitecture image,
+    FluxArchitecture flow,
+    KlArchitecture image,
     FluxSettings settings)
     implements AutoCloseable {
-
-  /** FLUX.1's latent scale, for single files that come without a configuration. */
-  static final double SCALE_FACTOR = 0.3611;
-
-  static final double SHIFT_FACTOR = 0.1159;
 
   /**
    * Opens and checks.
@@ -63,11 +58,18 @@ record FluxSources(
           keep(opened, DiffusersWeights.autoencoder(WeightSource.open(files.autoencoder())));
       WeightSource t5Weights = keep(opened, WeightSource.open(files.t5()));
       WeightSource clipWeights = keep(opened, WeightSource.open(files.clip()));
-      FlowArchitecture flow = flow(files, flowWeights);
-      AutoencoderArchitecture image = autoencoder(files, imageWeights);
+      FluxArchitecture flow = flow(files, flowWeights);
+      KlArchitecture image = autoencoder(files, imageWeights);
       requireWidth("T5 sequence", flow.textWidth(), t5Config.dModel(), files.t5());
       requireWidth("CLIP vector", flow.pooledWidth(), clipConfig.hiddenSize(), files.clip());
-      FluxSettings settings = FluxSettings.of(config, files, flow, image);
+      FluxSettings settings =
+          FluxSettings.of(
+              config,
+              files.config(),
+              flow,
+              files.transformer().toString(),
+              image,
+              files.autoencoder().toString());
       flow.spec().check(flowWeights);
       image.spec().check(imageWeights);
       t5Config.weights().check(t5Weights);
@@ -94,13 +96,13 @@ record FluxSources(
     return source;
   }
 
-  private static FlowArchitecture flow(FluxFiles files, WeightSource weights) {
+  private static FluxArchitecture flow(FluxFiles files, WeightSource weights) {
     JsonNode own = files.config().path("params");
     JsonNode axes =
         own.has("axes_dim")
             ? own.get("axes_dim")
             : files.transformerConfig().path("axes_dims_rope");
-    return FlowArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000));
+    return FluxArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000), 1e-6);
   }
 
   private static @Nullable List<Integer> integers(JsonNode array) {
@@ -112,17 +114,13 @@ record FluxSources(
     return numbers;
   }
 
-  private static AutoencoderArchitecture autoencoder(FluxFiles files, WeightSource weights) {
+  private static KlArchitecture autoencoder(FluxFiles files, WeightSource weights) {
     JsonNode beside = files.autoencoderConfig();
     JsonNode own =
         beside.has("ae")
             ? beside.get("ae")
             : beside.isMissingNode() ? files.config().path("ae") : beside;
-    // The diffusers name of the scale is scaling_factor.
-    double scale =
-        own.path("scale_factor").asDouble(own.path("scaling_factor").asDouble(SCALE_FACTOR));
-    return AutoencoderArchitecture.of(
-        weights, scale, own.path("shift_factor").asDouble(SHIFT_FACTOR));
+    return KlArchitecture.of(weights, own, KlArchitecture.Scale.of(own, KlArchitecture.Scale.FLUX));
   }
 
   private static void requireWidth(String what, int wanted, int actual, Path encoder) {

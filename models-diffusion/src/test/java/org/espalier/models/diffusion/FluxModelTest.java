@@ -56,8 +56,8 @@ class FluxModelTest {
     assertThat(TorchTensor.liveBytes()).isEqualTo(bytesBefore);
   }
 
-  private static FluxSamplerConfig sampler(String kind, Integer steps) {
-    return new FluxSamplerConfig(kind, steps, null, null, null);
+  private static FlowSamplerConfig sampler(String kind, Integer steps) {
+    return new FlowSamplerConfig(kind, steps, null, null, null);
   }
 
   private static Noise noise(long i) {
@@ -69,7 +69,7 @@ class FluxModelTest {
   }
 
   private static float[] latent(ModelState state) {
-    return ((FluxState) state).latent();
+    return ((FlowState) state).latent();
   }
 
   private static ModelState begin(GenerativeModel model, Conditioning conditioning, long i) {

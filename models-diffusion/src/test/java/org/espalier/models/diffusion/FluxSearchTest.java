@@ -43,7 +43,7 @@ class FluxSearchTest {
         directory.resolve("tiny"),
         TinyFlux.withoutGuidance(),
         "{\"steps\": %d, \"true_cfg\": 2.0}".formatted(steps));
-    FluxSamplerConfig sampler = new FluxSamplerConfig(kind, null, null, null, null);
+    FlowSamplerConfig sampler = new FlowSamplerConfig(kind, null, null, null, null);
     return TinyFlux.load(TinyFlux.config("tiny", sampler, null), directory);
   }
 

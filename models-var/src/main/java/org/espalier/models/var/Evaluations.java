@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.Iterator;
@@ -12,9 +11,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.espalier.api.EspalierException;
+import org.espalier.torch.Device;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchEngine;
-import org.espalier.torch.TorchTensor;
 
 /**
  * Decides which states are evaluated in one call, and which evaluations are kept: those that do not
@@ -162,7 +161,7 @@ final class Evaluations {
   /** How many rows fit into memory, at least one; drops what no row needs, if that helps. */
   private int fitting(List<Due> rows) {
     resident.removeIf(state -> !state.holds());
-    long budget = TorchEngine.memoryBudget();
+    long budget = device.memory().limit();
     if (budget == 0) {
       return rows.size();
     }
@@ -185,9 +184,9 @@ final class Evaluations {
       wanted[i] = sum;
     }
     evict(rows, budget - sum);
-    TorchEngine.keepWithinBudget(device);
+    TorchEngine.keepWithinLimit(device);
     int count = 0;
-    while (count < wanted.length && TorchTensor.liveBytes() + wanted[count] <= budget) {
+    while (count < wanted.length && device.memory().used() + wanted[count] <= budget) {
       count++;
     }
     if (count == 0) {
@@ -211,7 +210,7 @@ final class Evaluations {
     }
     boolean any = false;
     for (Iterator<TokenState> oldest = resident.iterator();
-        oldest.hasNext() && TorchTensor.liveBytes() > bytes; ) {
+        oldest.hasNext() && device.memory().used() > bytes; ) {
       TokenState state = oldest.next();
       if (!needed.contains(state)) {
         state.evict();

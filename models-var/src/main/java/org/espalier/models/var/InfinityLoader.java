@@ -1,21 +1,16 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Deque;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,12 +19,15 @@ import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Config;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /** Finds the files of an Infinity model, settles its configuration and puts its parts together. */
@@ -40,7 +38,8 @@ final class InfinityLoader {
     "transformer.safetensors",
     "transformer.safetensors.index.json",
     "model.safetensors",
-    "model.safetensors.index.json"
+    "model.safetensors.index.json",
+    "pytorch_model.bin.index.json"
   };
 
   private InfinityLoader() {}
@@ -62,7 +61,7 @@ final class InfinityLoader {
       return random(config, context);
     }
     try (Opened files = Opened.of(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       Deque<AutoCloseable> opened = new ArrayDeque<>();
       try {
         TextTokenizer textTokenizer = keep(opened, files.tokenizer());
@@ -109,7 +108,7 @@ final class InfinityLoader {
     static Opened of(InfinityConfig config, LoadContext context) {
       Path location = WeightsLocation.resolve("infinity", config.weights(), context);
       Path directory = Files.isDirectory(location) ? location : parent(location);
-      JsonNode defaults = InfinityLoader.defaults(directory.resolve("config.json"));
+      JsonNode defaults = ModelJson.optional(directory.resolve("config.json"));
       Path vae =
           config.vae() == null
               ? first(directory, "vae.safetensors", "infinity_vae_*.{pth,safetensors}")
@@ -185,7 +184,7 @@ final class InfinityLoader {
     ScaleSchedule schedule = schedule(config, defaults);
     architecture.requireFit(Path.of(config.weights()), schedule, code.bits());
     Guidance guidance = guidance(config, defaults, schedule, architecture.depth());
-    Device device = TorchEngine.device(context.device());
+    Device device = TorchEngine.device(context);
     Deque<AutoCloseable> opened = new ArrayDeque<>();
     try {
       return assemble(
@@ -273,12 +272,12 @@ final class InfinityLoader {
         guidance,
         new BitSampler(architecture.bits(), topK, topP),
         sha256.get(),
-        digest(text.sha256() + network.program().sha256() + tokenizer.program().sha256()),
+        Sha256.of(text.sha256() + network.program().sha256() + tokenizer.program().sha256()),
         defaults.path("licence").asText(defaults.path("license").asText("unknown")),
         facts);
   }
 
-  private static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
+  static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
     while (!opened.isEmpty()) {
       try {
         opened.pop().close();
@@ -288,52 +287,27 @@ final class InfinityLoader {
     }
   }
 
-  private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
+  static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
     opened.push(part);
     return part;
   }
 
-  private static String digest(String text) {
-    try {
-      return HexFormat.of()
-          .formatHex(
-              MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
-  }
-
-  private static Path parent(Path file) {
+  static Path parent(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     return parent == null ? file.toAbsolutePath() : parent;
   }
 
-  private static JsonNode defaults(Path file) {
-    if (!Files.isRegularFile(file)) {
-      return MissingNode.getInstance();
-    }
-    try {
-      return new ObjectMapper().readTree(file.toFile());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The configuration " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
-    }
-  }
-
   private static Path transformer(Path directory) {
     for (String name : TRANSFORMERS) {
-      if (Files.isRegularFile(directory.resolve(name))) {
-        return directory.resolve(name);
+      if (Files.exists(directory.resolve(name), LinkOption.NOFOLLOW_LINKS)) {
+        return WeightSource.locate(directory, TRANSFORMERS);
       }
     }
     return first(directory, TRANSFORMERS[0], "infinity_[0-9]*b*.{pth,safetensors}");
   }
 
   /** The file of a name, or else the only one of a pattern. */
-  private static Path first(Path directory, String name, String pattern) {
+  static Path first(Path directory, String name, String pattern) {
     if (Files.isRegularFile(directory.resolve(name))) {
       return directory.resolve(name);
     }

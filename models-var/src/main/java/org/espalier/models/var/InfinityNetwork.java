@@ -1,8 +1,8 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import java.util.List;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
@@ -102,6 +102,7 @@ final class InfinityNetwork extends NextScaleNetwork {
               .attribute("max_log_scale", Math.log(100))
               .attribute("code_scale", 1 / Math.sqrt(codeChannels))
               .attribute("patchify", architecture.bits() != codeChannels)
+              .attribute("self_attention", "sa.")
               .attribute("rotary", true)
               .attribute("reads_text", true)
               .attribute("attention", TorchEngine.attentionKernel(device, dtype))

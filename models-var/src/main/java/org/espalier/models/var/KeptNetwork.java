@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -18,6 +17,7 @@ import java.util.function.BiFunction;
 import java.util.stream.IntStream;
 import org.espalier.compute.Cost;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.jspecify.annotations.Nullable;

@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.Iterator;
@@ -25,6 +24,7 @@ import org.espalier.spi.RewindRow;
 import org.espalier.spi.Root;
 import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.Device;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchTensor;

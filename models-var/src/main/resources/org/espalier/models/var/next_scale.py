@@ -5,7 +5,7 @@
   #   keep: whether a later scale needs this one's keys and values
   #   on_logits: whether guidance is applied to the logits
   #   guided_layers: layers after whose output guidance is applied; none at a scale whose guidance is exactly 1
-  # -> logits (N, L, 2 * bits) after guidance and temperature, keys and values (depth, 2, R, N, L, H, D)
+  # -> logits (N, L, outputs) after guidance and temperature, keys and values (depth, 2, R, N, L, H, D)
   def step(self, conditioning: List[Tensor], codes: List[Tensor], shared: List[Tensor], own: List[Tensor], rope: Tensor, scale: int, height: int, width: int, keep: bool, guidance: float, tau: float, on_logits: bool, guided_layers: List[int]) -> List[Tensor]:
     w = self.w
     start = conditioning[0]
@@ -28,6 +28,7 @@
       rows = R
     x = modulate(torch.slice(x, 0, 0, rows), torch.slice(torch.select(head, 0, 0), 0, 0, rows), torch.slice(torch.select(head, 0, 1), 0, 0, rows), self.eps)
     logits = torch.to(project(w, "head", x), 6) * (1. / tau)
+    #= "logits" := logits
     result = torch.select(logits, 0, 0)
     if rows == 2:
       result = result * guidance + torch.select(logits, 0, 1) * (1. - guidance)

@@ -23,6 +23,7 @@
     # Calls of functions are not inlined and small scales wait for the interpreter, so the block is written out.
     for i in range(self.depth):
       p = "blocks." + str(i) + "."
+      a = p + self.self_attention
       if i % self.level_every == 0:
         x = x + level # a tensor of its own, which the blocks change in place
       m = 6 * i
@@ -33,11 +34,11 @@
       else:
         h = torch.layer_norm(x, [C], None, None, self.eps)
         h = torch.addcmul(modulations[m + 4], h, modulations[m + 2], value=1, out=torch.empty_like(x, dtype=like))
-      qkv = torch.linear(h, w[p + "sa.mat_qkv.weight"], w[p + "sa.mat_qkv.bias"])
+      qkv = torch.linear(h, w[a + "mat_qkv.weight"], w[a + "mat_qkv.bias"])
       qkv = torch.view(qkv, [R, N, L, 3, self.heads, self.head_width])
       qk = torch.slice(qkv, 3, 0, 2)
       length = torch.clamp_min_(torch.norm(qk, 2, [-1], True, dtype=6), 1.e-12)
-      qk = qk * (w[p + "sa.scale"] / length)
+      qk = qk * (w[a + "scale"] / length)
       if self.rotary:
         qk = torch.flatten(torch.view_as_real(torch.view_as_complex(torch.unflatten(qk, -1, [-1, 2])) * rope), -2)
       q = torch.flatten(torch.to(torch.select(qk, 3, 0), like), 1, 2)
@@ -64,7 +65,7 @@
           _7 = torch.append(forked, now)
           path = torch.cat(forked, 3)
         o = forked_attention(q, parts, path, self.attention)
-      x = torch.addcmul_(x, torch.linear(o, w[p + "sa.proj.weight"], w[p + "sa.proj.bias"]), modulations[m])
+      x = torch.addcmul_(x, torch.linear(o, w[a + "proj.weight"], w[a + "proj.bias"]), modulations[m])
       # cross-attention to the text
       if self.reads_text:
         h = torch.to(torch.layer_norm(x, [C], w[p + "ca_norm.weight"], w[p + "ca_norm.bias"], self.eps), like)
@@ -84,6 +85,7 @@
         wide = torch._addmm_activation(w[p + "ffn.fc1.bias"], torch.flatten(h, 0, 1), torch.t(w[p + "ffn.fc1.weight"]), use_gelu=True)
         h = torch.unflatten(wide, 0, [R, -1])
       x = torch.addcmul_(x, torch.linear(h, w[p + "ffn.fc2.weight"], w[p + "ffn.fc2.bias"]), modulations[m + 1])
+      #= "block" + str(i) := torch.clone(x)
       if R == 2:
         for g in guided_layers:
           if g == i:

@@ -3,7 +3,6 @@ package org.espalier.models.var;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.djl.Device;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,6 +25,7 @@ import org.espalier.spi.ModelState;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.Device;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
 import org.junit.jupiter.api.Test;

@@ -2,12 +2,12 @@ package org.espalier.models.var;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.espalier.torch.Device;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TensorInfo;

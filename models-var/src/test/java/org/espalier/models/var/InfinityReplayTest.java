@@ -20,24 +20,19 @@ import org.espalier.compute.Cost;
 import org.espalier.compute.Phase;
 import org.espalier.engine.SearchOutcome;
 import org.espalier.spi.GenerativeModel;
+import org.espalier.spi.LoadContext;
+import org.espalier.spi.NativeMemory;
 import org.espalier.spi.RgbImage;
 import org.espalier.testkit.SearchRun;
 import org.espalier.testkit.SearchTestKit;
 import org.espalier.testkit.TableVerifier;
-import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchTensor;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Where memory does not suffice, evaluations are dropped and repeated; nothing else changes. */
 class InfinityReplayTest {
   @TempDir Path directory;
-
-  @AfterEach
-  void withoutLimit() {
-    TorchEngine.limitMemory(null);
-  }
 
   /** A beam of two with three children each, every one rolled out and verified. */
   private static final class Beam implements SearchStrategy {
@@ -86,29 +81,53 @@ class InfinityReplayTest {
     return Verdict.scored(sum / image.rgb().length);
   }
 
-  private SearchOutcome search(Path weights) {
+  private GenerativeModel load(Path weights, NativeMemory memory) {
+    return InfinityLoader.load(
+        InfinityConfig.of(weights.toString()),
+        LoadContext.builder().baseDirectory(directory).memory(memory).build());
+  }
+
+  private static SearchOutcome search(GenerativeModel model) {
+    SearchRun run =
+        SearchTestKit.strategy(new Beam())
+            .model(model)
+            .verifier(VerifierRole.SEARCH, new TableVerifier(InfinityReplayTest::brightness))
+            .nfe(100_000)
+            .run();
+    run.balances().leavesNothing();
+    return run.outcome();
+  }
+
+  private SearchOutcome search(Path weights, NativeMemory memory) {
     long live = TorchTensor.liveBytes();
-    try (GenerativeModel model =
-        InfinityLoader.load(InfinityConfig.of(weights.toString()), TinyModel.context(directory))) {
-      SearchRun run =
-          SearchTestKit.strategy(new Beam())
-              .model(model)
-              .verifier(VerifierRole.SEARCH, new TableVerifier(InfinityReplayTest::brightness))
-              .nfe(100_000)
-              .run();
-      run.balances().leavesNothing();
-      return run.outcome();
+    try (GenerativeModel model = load(weights, memory)) {
+      return search(model);
     } finally {
       assertThat(TorchTensor.liveBytes()).isEqualTo(live);
+      assertThat(memory.used()).as("bytes of the account, all given back").isZero();
+    }
+  }
+
+  @Test
+  void modelsOfOneProcessHaveALimitEach() {
+    Path weights = TinyModel.write(directory);
+    try (GenerativeModel narrow = load(weights, NativeMemory.of(1));
+        GenerativeModel wide = load(weights, NativeMemory.unlimited())) {
+      SearchOutcome forgetting = search(narrow);
+      assertThat(forgetting.ledger().phase(Phase.REPLAY).nfe()).isPositive();
+      SearchOutcome remembering = search(wide);
+      assertThat(remembering.ledger().phase(Phase.REPLAY)).isEqualTo(Cost.ZERO);
+      assertThat(search(narrow).ledger().phase(Phase.REPLAY))
+          .isEqualTo(forgetting.ledger().phase(Phase.REPLAY));
+      assertThat(remembering.image().rgb()).isEqualTo(forgetting.image().rgb());
     }
   }
 
   @Test
   void aSearchThatForgetsFindsTheSame() {
     Path weights = TinyModel.write(directory);
-    SearchOutcome remembering = search(weights);
-    TorchEngine.limitMemory("1");
-    SearchOutcome forgetting = search(weights);
+    SearchOutcome remembering = search(weights, NativeMemory.unlimited());
+    SearchOutcome forgetting = search(weights, NativeMemory.of(1));
 
     assertThat(forgetting.image().rgb()).isEqualTo(remembering.image().rgb());
     assertThat(forgetting.score()).isEqualTo(remembering.score());
@@ -126,7 +145,7 @@ class InfinityReplayTest {
   @Test
   void aLimitThatSufficesRepeatsNothing() {
     Path weights = TinyModel.write(directory);
-    TorchEngine.limitMemory("1GiB");
-    assertThat(search(weights).ledger().phase(Phase.REPLAY)).isEqualTo(Cost.ZERO);
+    assertThat(search(weights, NativeMemory.of("1GiB")).ledger().phase(Phase.REPLAY))
+        .isEqualTo(Cost.ZERO);
   }
 }

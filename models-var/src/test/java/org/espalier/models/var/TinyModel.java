@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -17,6 +16,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.function.UnaryOperator;
 import org.espalier.spi.LoadContext;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Config;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSpec;

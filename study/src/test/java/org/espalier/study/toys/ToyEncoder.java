@@ -1,6 +1,7 @@
 package org.espalier.study.toys;
 
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
@@ -20,6 +21,9 @@ import org.espalier.spi.WorkCounters;
 
 /** The next-scale toy with a text encoder that can be switched off. */
 public final class ToyEncoder implements ModelProvider<ToyModels.ScaleConfig> {
+  /** The contexts in which such models were loaded, oldest first. */
+  public static final List<LoadContext> CONTEXTS = new CopyOnWriteArrayList<>();
+
   /** Whether encoding a prompt throws. */
   public static final AtomicBoolean BROKEN = new AtomicBoolean();
 
@@ -35,6 +39,7 @@ public final class ToyEncoder implements ModelProvider<ToyModels.ScaleConfig> {
 
   @Override
   public GenerativeModel load(ToyModels.ScaleConfig config, LoadContext context) {
+    CONTEXTS.add(context);
     return new Model(new ToyModels.Scale().load(config, context));
   }
 

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param noiseScale the factor k of the diffusion coefficient {@code g(t) = k t^2} of the SDEs, not
  *     negative; 0 gives the ODE; default 3, as published
  */
-public record FluxSamplerConfig(
+public record FlowSamplerConfig(
     @Nullable String kind,
     @Nullable Integer steps,
     @Nullable Double shift,
@@ -29,9 +29,9 @@ public record FluxSamplerConfig(
   static final List<String> KINDS = List.of("ode", "sde", "vp-sde");
 
   /** All left to the model. */
-  static final FluxSamplerConfig DEFAULT = new FluxSamplerConfig(null, null, null, null, null);
+  static final FlowSamplerConfig DEFAULT = new FlowSamplerConfig(null, null, null, null, null);
 
-  public FluxSamplerConfig {
+  public FlowSamplerConfig {
     if (kind == null) {
       kind = "ode";
     }

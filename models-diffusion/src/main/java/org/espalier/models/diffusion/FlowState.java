@@ -8,12 +8,12 @@ import org.jspecify.annotations.Nullable;
  * beside a network evaluation; so it holds no native memory and depends on no other state. The
  * velocity is kept once it has been evaluated: siblings and previews share it.
  */
-final class FluxState implements ModelState {
+final class FlowState implements ModelState {
   private final int step;
   private float @Nullable [] latent;
   private float @Nullable [] velocity;
 
-  FluxState(int step, float[] latent) {
+  FlowState(int step, float[] latent) {
     this.step = step;
     this.latent = latent;
   }
@@ -66,6 +66,6 @@ final class FluxState implements ModelState {
 
   @Override
   public String toString() {
-    return "FluxState at step " + step;
+    return "FlowState at step " + step;
   }
 }

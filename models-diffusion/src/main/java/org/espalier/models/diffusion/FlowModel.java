@@ -23,7 +23,7 @@ import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
 
 /**
- * FLUX.1 as a step-wise sampler. A state at step s is a latent at the schedule's s-th time; the
+ * A flow as a step-wise sampler. A state at step s is a latent at the schedule's s-th time; the
  * Gaussian numbers that made it are those of its noise at step s: the root's are the initial noise,
  * those of an SDE step or of a rewind are added there.
  *
@@ -34,46 +34,38 @@ import org.espalier.spi.WorkCounters;
  * afterwards, the evaluation is reused. So a particle method that previews every particle pays each
  * evaluation once.
  */
-final class FluxModel implements GenerativeModel {
+final class FlowModel implements GenerativeModel {
   private final ModelCard card;
-  private final FluxTransformer transformer;
-  private final FluxAutoencoder autoencoder;
-  private final FluxText encoders;
-  private final FluxTransformer.Guidance guidance;
+  private final FlowNetwork network;
+  private final LatentDecoder autoencoder;
+  private final FlowText encoders;
+  private final FlowNetwork.Guidance guidance;
   private final FlowSampler sampler;
-  private final int rows;
-  private final int columns;
   private final Prices prices = new Prices();
 
   /**
    * A model over loaded parts, which it owns.
    *
    * @param card what it is
-   * @param transformer for {@code rows} by {@code columns} image tokens
+   * @param network answers with velocities
    * @param autoencoder decodes
    * @param encoders read prompts
    * @param guidance of each evaluation; its negative text is owned too
    * @param sampler the schedule and the steps
-   * @param rows image tokens from top to bottom
-   * @param columns image tokens from left to right
    */
-  FluxModel(
+  FlowModel(
       ModelCard card,
-      FluxTransformer transformer,
-      FluxAutoencoder autoencoder,
-      FluxText encoders,
-      FluxTransformer.Guidance guidance,
-      FlowSampler sampler,
-      int rows,
-      int columns) {
+      FlowNetwork network,
+      LatentDecoder autoencoder,
+      FlowText encoders,
+      FlowNetwork.Guidance guidance,
+      FlowSampler sampler) {
     this.card = card;
-    this.transformer = transformer;
+    this.network = network;
     this.autoencoder = autoencoder;
     this.encoders = encoders;
     this.guidance = guidance;
     this.sampler = sampler;
-    this.rows = rows;
-    this.columns = columns;
   }
 
   @Override
@@ -100,7 +92,9 @@ final class FluxModel implements GenerativeModel {
 
     @Override
     public Cost step(Work.Step work) {
-      return work.cached() ? Cost.generate(work.draws(), 0, 0, 0) : evaluation(work.draws());
+      return work.cached()
+          ? Cost.generate(work.draws(), 0, 0, 0)
+          : evaluation(work.draws(), work.prompt());
     }
 
     /** Arithmetic on latents. */
@@ -111,15 +105,20 @@ final class FluxModel implements GenerativeModel {
 
     @Override
     public Cost decode(Work.Decode work) {
-      Cost image = Cost.decode(1, autoencoder.flops(rows, columns));
-      return work.step() < sampler.steps() ? image.plus(evaluation(0)) : image;
+      Cost image = Cost.decode(1, autoencoder.flops(network.rows(), network.columns()));
+      return work.step() < sampler.steps() ? image.plus(evaluation(0, work.prompt())) : image;
     }
   }
 
-  private Cost evaluation(long nfe) {
-    int pair = guidance.rows();
-    return Cost.generate(
-        nfe, pair, pair * transformer.tokensPerRow(), pair * transformer.flopsPerRow());
+  private Cost evaluation(long nfe, Prompt prompt) {
+    int tokens = encoders.tokens(prompt.text());
+    Cost positive = Cost.generate(nfe, 1, network.tokens(tokens), network.flops(tokens));
+    FlowConditioning negative = guidance.negative();
+    if (negative == null) {
+      return positive;
+    }
+    int away = negative.tokens();
+    return positive.plus(Cost.generate(0, 1, network.tokens(away), network.flops(away)));
   }
 
   @Override
@@ -140,29 +139,29 @@ final class FluxModel implements GenerativeModel {
   public List<ModelState> begin(List<Root> batch) {
     List<ModelState> states = new ArrayList<>(batch.size());
     for (Root root : batch) {
-      states.add(new FluxState(0, noise(root.noise(), 0)));
+      states.add(new FlowState(0, noise(root.noise(), 0)));
     }
     return states;
   }
 
   @Override
   public List<List<ModelState>> expand(List<Branch> batch) {
-    List<FluxState> parents = new ArrayList<>(batch.size());
+    List<FlowState> parents = new ArrayList<>(batch.size());
     List<Conditioning> conditionings = new ArrayList<>(batch.size());
     for (Branch branch : batch) {
-      parents.add((FluxState) branch.state());
+      parents.add((FlowState) branch.state());
       conditionings.add(branch.conditioning());
     }
     evaluate(parents, conditionings);
     List<List<ModelState>> children = new ArrayList<>(batch.size());
     for (int i = 0; i < parents.size(); i++) {
-      FluxState parent = parents.get(i);
+      FlowState parent = parents.get(i);
       int step = parent.step();
       List<ModelState> siblings = new ArrayList<>();
       for (Noise draw : batch.get(i).draws()) {
         float[] added = sampler.isStochastic(step) ? noise(draw, step + 1) : new float[0];
         siblings.add(
-            new FluxState(step + 1, sampler.step(parent.latent(), parent.velocity(), step, added)));
+            new FlowState(step + 1, sampler.step(parent.latent(), parent.velocity(), step, added)));
       }
       children.add(siblings);
     }
@@ -173,14 +172,14 @@ final class FluxModel implements GenerativeModel {
   public List<ModelState> rewind(List<RewindRow> batch) {
     List<ModelState> states = new ArrayList<>(batch.size());
     for (RewindRow row : batch) {
-      FluxState state = (FluxState) row.state();
+      FlowState state = (FlowState) row.state();
       int to = row.toStep();
       if (to < 0 || to >= state.step()) {
         throw new IllegalArgumentException(
             "a state at step " + state.step() + " cannot be rewound to step " + to);
       }
       states.add(
-          new FluxState(
+          new FlowState(
               to, sampler.renoised(state.latent(), state.step(), to, noise(row.noise(), to))));
     }
     return states;
@@ -188,11 +187,11 @@ final class FluxModel implements GenerativeModel {
 
   @Override
   public List<Artifact> decode(List<DecodeRow> batch) {
-    List<FluxState> states = new ArrayList<>(batch.size());
-    List<FluxState> incomplete = new ArrayList<>();
+    List<FlowState> states = new ArrayList<>(batch.size());
+    List<FlowState> incomplete = new ArrayList<>();
     List<Conditioning> conditionings = new ArrayList<>();
     for (DecodeRow row : batch) {
-      FluxState state = (FluxState) row.state();
+      FlowState state = (FlowState) row.state();
       states.add(state);
       if (state.step() < sampler.steps()) {
         incomplete.add(state);
@@ -201,63 +200,59 @@ final class FluxModel implements GenerativeModel {
     }
     evaluate(incomplete, conditionings);
     List<float[]> latents = new ArrayList<>(batch.size());
-    for (FluxState state : states) {
+    for (FlowState state : states) {
       latents.add(
           state.step() < sampler.steps()
               ? sampler.denoised(state.latent(), state.velocity(), state.step())
               : state.latent());
     }
     List<Artifact> artifacts = new ArrayList<>(batch.size());
-    for (RgbImage image : autoencoder.decode(latents, rows, columns)) {
+    for (RgbImage image : autoencoder.decode(latents, network.rows(), network.columns())) {
       artifacts.add(Artifact.of(image));
     }
     return artifacts;
   }
 
   /** Evaluates the network for the states that have no velocity yet, each once. */
-  private void evaluate(List<FluxState> states, List<Conditioning> conditionings) {
-    Set<FluxState> seen = Collections.newSetFromMap(new IdentityHashMap<>());
-    List<FluxState> due = new ArrayList<>();
-    List<FluxTransformer.Row> evaluations = new ArrayList<>();
+  private void evaluate(List<FlowState> states, List<Conditioning> conditionings) {
+    Set<FlowState> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+    List<FlowState> due = new ArrayList<>();
+    List<FlowNetwork.Row> evaluations = new ArrayList<>();
     for (int i = 0; i < states.size(); i++) {
-      FluxState state = states.get(i);
+      FlowState state = states.get(i);
       if (state.step() >= sampler.steps()) {
         throw new IllegalArgumentException("a complete state cannot be expanded");
       }
       if (!state.isEvaluated() && seen.add(state)) {
         due.add(state);
-        FluxConditioning conditioning = (FluxConditioning) conditionings.get(i);
+        FlowConditioning conditioning = (FlowConditioning) conditionings.get(i);
         evaluations.add(
-            new FluxTransformer.Row(
-                state.latent(), sampler.time(state.step()), conditioning.text()));
+            new FlowNetwork.Row(state.latent(), sampler.time(state.step()), conditioning));
       }
     }
-    List<float[]> velocities = transformer.velocities(evaluations, guidance);
+    List<float[]> velocities = network.velocities(evaluations, guidance);
     for (int i = 0; i < due.size(); i++) {
       due.get(i).evaluated(velocities.get(i));
     }
   }
 
   private float[] noise(Noise noise, int step) {
-    return KeyedNoise.gaussian(noise, step, transformer.latentLength());
+    return KeyedNoise.gaussian(noise, step, network.latentLength());
   }
 
   @Override
   public WorkCounters counters() {
-    long evaluated = transformer.countedRows();
     return new WorkCounters(
-        evaluated,
-        evaluated * transformer.tokensPerRow(),
-        evaluated * transformer.flopsPerRow()
-            + autoencoder.countedFlops()
-            + encoders.countedFlops(),
+        network.countedRows(),
+        network.countedTokens(),
+        network.countedFlops() + autoencoder.countedFlops() + encoders.countedFlops(),
         autoencoder.countedImages());
   }
 
   @Override
   public void close() {
-    FluxTransformer.Text negative = guidance.negative();
-    try (transformer;
+    FlowConditioning negative = guidance.negative();
+    try (network;
         autoencoder;
         encoders;
         negative) {

@@ -1,22 +1,24 @@
 package org.espalier.models.diffusion;
 
-import ai.djl.Device;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
+import org.espalier.torch.Device;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
 
 /**
- * The autoencoder of FLUX.1. Latents are packed: patches of 2 x 2 latent pixels, row by row, each
- * as channels, then rows, then columns. It computes in float32 on the CPU, in bfloat16 on a GPU.
- * Thread-safe.
+ * The autoencoder of latent diffusion as FLUX.1, FLUX.2, SD3 and Z-Image have it. It takes latents
+ * as their models have them: channel by channel, or packed: patches of 2 x 2 latent pixels, row by
+ * row, each as channels, then rows, then columns. It computes in float32 on the CPU, in bfloat16 on
+ * a GPU. Thread-safe.
  */
-final class FluxAutoencoder implements AutoCloseable {
-  private final AutoencoderArchitecture architecture;
+final class KlAutoencoder implements LatentDecoder {
+  private final KlArchitecture architecture;
+  private final boolean packed;
   private final TorchProgram program;
   private final AtomicLong countedFlops = new AtomicLong();
   private final AtomicLong countedImages = new AtomicLong();
@@ -25,60 +27,64 @@ final class FluxAutoencoder implements AutoCloseable {
    * Loads an autoencoder.
    *
    * @param architecture its sizes
+   * @param packed whether the model's latents are packed
    * @param weights in Black Forest Labs' keys
    * @param device where it computes
    */
-  FluxAutoencoder(AutoencoderArchitecture architecture, WeightSource weights, Device device) {
+  KlAutoencoder(KlArchitecture architecture, boolean packed, WeightSource weights, Device device) {
     this.architecture = architecture;
-    this.program =
-        TorchProgram.builder("FluxAutoencoder")
-            .text(FluxAutoencoder.class, "flux_ae.py")
-            .attribute("levels", architecture.levels().size())
-            .attribute("blocks", architecture.blocks())
-            .attribute("scale_factor", architecture.scaleFactor())
-            .attribute("shift_factor", architecture.shiftFactor())
-            .device(device)
-            .load(weights, architecture.spec());
+    this.packed = packed;
+    this.program = program(architecture, packed).device(device).load(weights, architecture.spec());
   }
 
-  AutoencoderArchitecture architecture() {
+  /**
+   * The program, but for its device.
+   *
+   * @param architecture its sizes
+   * @param packed whether the model's latents are packed
+   */
+  static TorchProgram.Builder program(KlArchitecture architecture, boolean packed) {
+    return TorchProgram.builder("KlAutoencoder")
+        .text(KlAutoencoder.class, "blocks.py")
+        .text(KlAutoencoder.class, "kl_autoencoder.py")
+        .attribute("levels", architecture.levels().size())
+        .attribute("blocks", architecture.blocks())
+        .attribute("groups", architecture.groups())
+        .attribute("packed", packed)
+        .attribute("scale_factor", architecture.scale().factor())
+        .attribute("shift_factor", architecture.scale().shift())
+        .attribute("statistics", architecture.scale().statistics())
+        .attribute("statistics_eps", architecture.scale().statisticsEps());
+  }
+
+  KlArchitecture architecture() {
     return architecture;
   }
 
-  TorchProgram program() {
+  @Override
+  public TorchProgram program() {
     return program;
   }
 
-  /** Floating-point operations of decoding since it was loaded, counted at the native call. */
-  long countedFlops() {
+  @Override
+  public long countedFlops() {
     return countedFlops.get();
   }
 
-  /** Images decoded since it was loaded. */
-  long countedImages() {
+  @Override
+  public long countedImages() {
     return countedImages.get();
   }
 
-  /**
-   * Floating-point operations of decoding one image.
-   *
-   * @param rows packed rows
-   * @param columns packed columns
-   */
-  long flops(int rows, int columns) {
+  @Override
+  public long flops(int rows, int columns) {
     return architecture.decodeFlops(
-        (long) rows * FlowArchitecture.PATCH, (long) columns * FlowArchitecture.PATCH);
+        (long) rows * KlArchitecture.PATCH, (long) columns * KlArchitecture.PATCH);
   }
 
-  /**
-   * Decodes packed latents, one native call an image.
-   *
-   * @param latents each of {@code rows * columns} tokens
-   * @param rows packed rows
-   * @param columns packed columns
-   */
-  List<RgbImage> decode(List<float[]> latents, int rows, int columns) {
-    int side = architecture.stride() * FlowArchitecture.PATCH;
+  @Override
+  public List<RgbImage> decode(List<float[]> latents, int rows, int columns) {
+    int side = architecture.stride() * KlArchitecture.PATCH;
     return RowExecutor.map(
         program.device(),
         latents,
@@ -93,9 +99,9 @@ final class FluxAutoencoder implements AutoCloseable {
   }
 
   /**
-   * Decodes one packed latent to numbers of about [-1, 1], channel by channel: (3, height, width).
+   * Decodes one latent to numbers of about [-1, 1], channel by channel: (3, height, width).
    *
-   * @param latent {@code rows * columns} tokens
+   * @param latent as the model has it
    * @param rows packed rows
    * @param columns packed columns
    */
@@ -109,8 +115,17 @@ final class FluxAutoencoder implements AutoCloseable {
   }
 
   private TorchTensor tokens(float[] latent, int rows, int columns) {
-    return TorchTensor.of(
-        program.device(), latent, 1, (long) rows * columns, latent.length / rows / columns);
+    long patch = KlArchitecture.PATCH;
+    return packed
+        ? TorchTensor.of(
+            program.device(), latent, 1, (long) rows * columns, latent.length / rows / columns)
+        : TorchTensor.of(
+            program.device(),
+            latent,
+            1,
+            architecture.latentChannels(),
+            patch * rows,
+            patch * columns);
   }
 
   /**
@@ -120,7 +135,7 @@ final class FluxAutoencoder implements AutoCloseable {
    * @throws EspalierException CONFIG where the sides are not, or the weights lack the encoder
    */
   float[] encode(RgbImage image) {
-    int side = architecture.stride() * FlowArchitecture.PATCH;
+    int side = architecture.stride() * KlArchitecture.PATCH;
     if (image.width() % side != 0 || image.height() % side != 0) {
       throw EspalierException.config(
           "An image of %d x %d pixels cannot be encoded: its sides must be multiples of %d."

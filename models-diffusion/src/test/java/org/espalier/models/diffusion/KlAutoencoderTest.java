@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.djl.Device;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -14,6 +14,7 @@ import java.util.Random;
 import org.espalier.api.EspalierException;
 import org.espalier.models.diffusion.TinyFlux.Array;
 import org.espalier.spi.RgbImage;
+import org.espalier.torch.Device;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
 import org.jspecify.annotations.NullUnmarked;
@@ -21,15 +22,18 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 @NullUnmarked
-class FluxAutoencoderTest {
+class KlAutoencoderTest {
   @TempDir Path directory;
 
-  private FluxAutoencoder load(Map<String, Array> tensors) {
+  private KlAutoencoder load(Map<String, Array> tensors) {
     Path file = directory.resolve("ae.safetensors");
     TinyFlux.write(file, tensors);
     try (WeightSource weights = new SafetensorsFile(file)) {
-      return new FluxAutoencoder(
-          AutoencoderArchitecture.of(weights, 0.3611, 0.1159), weights, Device.cpu());
+      return new KlAutoencoder(
+          KlArchitecture.of(weights, MissingNode.getInstance(), KlArchitecture.Scale.FLUX),
+          true,
+          weights,
+          Device.cpu());
     }
   }
 
@@ -89,7 +93,7 @@ class FluxAutoencoderTest {
         tensors.get("encoder.conv_out.bias").values(),
         0,
         8);
-    try (FluxAutoencoder autoencoder = load(tensors)) {
+    try (KlAutoencoder autoencoder = load(tensors)) {
       float[] latent = autoencoder.encode(new RgbImage(4, 2, new byte[24]));
       assertThat(latent).hasSize(2 * 16);
       for (int token = 0; token < 2; token++) {
@@ -107,7 +111,7 @@ class FluxAutoencoderTest {
     Map<String, Array> tensors = traceable();
     System.arraycopy(
         new float[] {-2, 0.5f, 2}, 0, tensors.get("decoder.conv_out.bias").values(), 0, 3);
-    try (FluxAutoencoder autoencoder = load(tensors)) {
+    try (KlAutoencoder autoencoder = load(tensors)) {
       RgbImage image = autoencoder.decode(List.of(new float[16]), 1, 1).get(0);
       assertThat(image.width()).isEqualTo(2);
       assertThat(image.height()).isEqualTo(2);
@@ -130,7 +134,7 @@ class FluxAutoencoderTest {
     for (int i = 0; i < 16; i++) {
       rgb[3 * i] = (byte) (i * 16);
     }
-    try (FluxAutoencoder autoencoder = load(tensors)) {
+    try (KlAutoencoder autoencoder = load(tensors)) {
       float[] latent = autoencoder.encode(new RgbImage(4, 4, rgb));
       // Token (0, 1) holds the pixels (row, column) (0, 2), (0, 3), (1, 2), (1, 3): 2, 3, 6, 7.
       int[] order = {0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15};
@@ -152,7 +156,7 @@ class FluxAutoencoderTest {
       a[i] = (float) random.nextGaussian();
       b[i] = (float) random.nextGaussian();
     }
-    try (FluxAutoencoder autoencoder = load(TinyFlux.parity("ae"))) {
+    try (KlAutoencoder autoencoder = load(TinyFlux.parity("ae"))) {
       List<RgbImage> both = autoencoder.decode(List.of(a, b), 2, 2);
       assertThat(both.get(0).rgb()).isEqualTo(autoencoder.decode(List.of(a), 2, 2).get(0).rgb());
       assertThat(both.get(1).rgb()).isEqualTo(autoencoder.decode(List.of(b), 2, 2).get(0).rgb());
@@ -164,7 +168,7 @@ class FluxAutoencoderTest {
 
   @Test
   void refusesToEncodeWithoutEncoderOrOddSizes() {
-    try (FluxAutoencoder autoencoder = load(TinyFlux.parity("ae"))) {
+    try (KlAutoencoder autoencoder = load(TinyFlux.parity("ae"))) {
       assertThatThrownBy(() -> autoencoder.encode(new RgbImage(16, 16, new byte[768])))
           .isInstanceOf(EspalierException.class)
           .hasMessageContaining("have no encoder");

@@ -1,5 +1,6 @@
 package org.espalier.models.diffusion;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import org.espalier.api.EspalierException;
@@ -8,61 +9,112 @@ import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 
 /**
- * The sizes of a FLUX autoencoder, read from the shapes of its weights.
+ * The sizes of an autoencoder of latent diffusion, read from the shapes of its weights.
  *
  * @param latentChannels channels of the latent
  * @param imageChannels channels of the image
  * @param levels channels at each resolution, the finest first
  * @param blocks residual blocks a level in the encoder; the decoder has one more
- * @param encoder whether the encoder's weights are there; decoding does not need them
- * @param scaleFactor by which latents are multiplied after {@code shiftFactor} was taken off
- * @param shiftFactor the mean of latents
+ * @param encoder whether the encoder is read; decoding does not need it
+ * @param groups of the norms
+ * @param postQuantConv whether a convolution comes before the decoder
+ * @param scale of a model's latents
  */
-record AutoencoderArchitecture(
+record KlArchitecture(
     int latentChannels,
     int imageChannels,
     List<Integer> levels,
     int blocks,
     boolean encoder,
-    double scaleFactor,
-    double shiftFactor) {
+    int groups,
+    boolean postQuantConv,
+    Scale scale) {
 
-  AutoencoderArchitecture {
-    levels = List.copyOf(levels);
-    if (!(scaleFactor > 0) || !Double.isFinite(scaleFactor) || !Double.isFinite(shiftFactor)) {
-      throw EspalierException.config(
-          "The autoencoder's scale_factor (%s) must be positive and its shift_factor (%s) finite."
-              .formatted(scaleFactor, shiftFactor),
-          "Maybe correct them in config.json; FLUX.1 has 0.3611 and 0.1159.");
-    }
-    for (int channels : levels) {
-      if (channels % 32 != 0) {
+  /** Latent pixels a side that make one token. */
+  static final int PATCH = 2;
+
+  /**
+   * How a model's latents differ from those of the autoencoder: {@code (latent - shift) * factor},
+   * or, where there are statistics, normalised channel by channel of packed latents by the mean and
+   * variance among the weights.
+   *
+   * @param factor 0.3611 in FLUX.1
+   * @param shift 0.1159 in FLUX.1
+   * @param statisticsEps added to variances; 0 where there are no statistics
+   */
+  record Scale(double factor, double shift, double statisticsEps) {
+    Scale {
+      if (!(factor > 0)
+          || !Double.isFinite(factor)
+          || !Double.isFinite(shift)
+          || !(statisticsEps >= 0)) {
         throw EspalierException.config(
-            "The autoencoder's channels " + levels + " are not multiples of the 32 norm groups.",
-            "Maybe the file is not a FLUX autoencoder.");
+            "The autoencoder's scale_factor (%s) must be positive and its shift_factor (%s) finite."
+                .formatted(factor, shift),
+            "Maybe correct them in config.json; FLUX.1 has 0.3611 and 0.1159.");
+      }
+    }
+
+    static final Scale FLUX = of(0.3611, 0.1159);
+    static final Scale FLUX2 = new Scale(1, 0, 1e-4);
+    static final Scale SD3 = of(1.5305, 0.0609);
+
+    static Scale of(double factor, double shift) {
+      return new Scale(factor, shift, 0);
+    }
+
+    /**
+     * The scale that a diffusers or own configuration states.
+     *
+     * @param config of the autoencoder; may be missing
+     * @param usual where it states none
+     */
+    static Scale of(JsonNode config, Scale usual) {
+      // The diffusers name of the scale is scaling_factor.
+      return new Scale(
+          config
+              .path("scale_factor")
+              .asDouble(config.path("scaling_factor").asDouble(usual.factor)),
+          config.path("shift_factor").asDouble(usual.shift),
+          config.path("batch_norm_eps").asDouble(usual.statisticsEps));
+    }
+
+    boolean statistics() {
+      return statisticsEps > 0;
+    }
+  }
+
+  KlArchitecture {
+    levels = List.copyOf(levels);
+    for (int channels : levels) {
+      if (groups < 1 || channels % groups != 0) {
+        throw EspalierException.config(
+            "The autoencoder's channels %s are not multiples of the %d norm groups."
+                .formatted(levels, groups),
+            "Maybe the file is not an autoencoder of latent diffusion.");
       }
     }
   }
 
   /**
-   * FLUX.1's decoder.
+   * The published decoder of this form.
    *
-   * @param scaleFactor of latents
-   * @param shiftFactor of latents
+   * @param latentChannels 16 in FLUX.1, SD3 and Z-Image, 32 in FLUX.2
+   * @param scale of latents
    */
-  static AutoencoderArchitecture published(double scaleFactor, double shiftFactor) {
-    return new AutoencoderArchitecture(
-        16, 3, List.of(128, 256, 512, 512), 2, false, scaleFactor, shiftFactor);
+  static KlArchitecture published(int latentChannels, Scale scale) {
+    return new KlArchitecture(
+        latentChannels, 3, List.of(128, 256, 512, 512), 2, false, 32, scale.statistics(), scale);
   }
 
   /**
    * Reads the sizes from the weights' shapes.
    *
    * @param weights in Black Forest Labs' keys
-   * @param scaleFactor 0.3611 in FLUX.1
-   * @param shiftFactor 0.1159 in FLUX.1
+   * @param config {@code norm_num_groups} of a diffusers configuration, where it is not 32
+   * @param scale of latents
    */
-  static AutoencoderArchitecture of(WeightSource weights, double scaleFactor, double shiftFactor) {
+  static KlArchitecture of(WeightSource weights, JsonNode config, Scale scale) {
     List<Integer> levels = new ArrayList<>();
     while (weights.names().contains("decoder.up." + levels.size() + ".block.0.conv1.weight")) {
       levels.add(weights.info("decoder.up." + levels.size() + ".block.0.conv1.weight").size(0));
@@ -70,20 +122,21 @@ record AutoencoderArchitecture(
     if (levels.isEmpty()) {
       throw EspalierException.config(
           "The weights " + weights.location() + " have no decoder levels (decoder.up.0...).",
-          "Maybe the file is not a FLUX autoencoder.");
+          "Maybe the file is not an autoencoder of latent diffusion.");
     }
     int decoderBlocks = 0;
     while (weights.names().contains("decoder.up.0.block." + decoderBlocks + ".conv1.weight")) {
       decoderBlocks++;
     }
-    return new AutoencoderArchitecture(
+    return new KlArchitecture(
         weights.info("decoder.conv_in.weight").size(1),
         weights.info("decoder.conv_out.weight").size(0),
         levels,
         decoderBlocks - 1,
-        weights.names().contains("encoder.conv_in.weight"),
-        scaleFactor,
-        shiftFactor);
+        weights.names().contains("encoder.conv_in.weight") && !scale.statistics(),
+        config.path("norm_num_groups").asInt(32),
+        weights.names().contains("decoder.post_quant_conv.weight"),
+        scale);
   }
 
   /** Pixels a side for each latent pixel. */
@@ -114,6 +167,16 @@ record AutoencoderArchitecture(
       middle(spec, "encoder.mid");
       spec.norm("encoder.norm_out", coarsest());
       spec.conv2d("encoder.conv_out", 2L * latentChannels, coarsest(), 3);
+    } else {
+      spec.ignore("encoder\\..*");
+    }
+    if (scale.statistics()) {
+      long packed = (long) PATCH * PATCH * latentChannels;
+      spec.fullPrecision("bn.running_mean", packed).fullPrecision("bn.running_var", packed);
+      spec.ignore("bn\\.num_batches_tracked");
+    }
+    if (postQuantConv) {
+      spec.conv2d("decoder.post_quant_conv", latentChannels, latentChannels, 1);
     }
     spec.conv2d("decoder.conv_in", coarsest(), latentChannels, 3);
     middle(spec, "decoder.mid");
@@ -164,6 +227,9 @@ record AutoencoderArchitecture(
     long w = columns;
     int in = coarsest();
     long flops = Flops.conv2d(h, w, latentChannels, in, 3) + middleFlops(h, w);
+    if (postQuantConv) {
+      flops += Flops.conv2d(h, w, latentChannels, latentChannels, 1);
+    }
     for (int i = levels.size() - 1; i >= 0; i--) {
       int out = levels.get(i);
       for (int j = 0; j <= blocks; j++) {
