@@ -1,11 +1,11 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.espalier.spi.RgbImage;
+import org.espalier.torch.Device;
 import org.espalier.torch.Flops;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.Tokens;

@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
@@ -16,9 +15,11 @@ import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,6 +16,7 @@ import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.Device;
 import org.espalier.torch.RowExecutor;
 import org.jspecify.annotations.Nullable;
 

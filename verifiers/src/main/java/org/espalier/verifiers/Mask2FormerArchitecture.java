@@ -8,6 +8,7 @@ import org.espalier.torch.Flops;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.ModelJson;
 
 /**
  * The sizes of a Mask2Former on a Swin transformer, in the one layout of {@link Mask2FormerLayout}.

@@ -13,6 +13,8 @@ import org.espalier.torch.WeightSource;
  * in parts.
  */
 final class Mask2FormerLayout {
+  private static final String MODEL = "Mask2Former on a Swin transformer";
+  private static final String MARK = "class_predictor.weight";
   private static final String MMDET_MARK = "panoptic_head.query_feat.weight";
   private static final String HEAD = "panoptic_head.";
   private static final String PIXELS = "model.pixel_level_module.";
@@ -135,10 +137,11 @@ final class Mask2FormerLayout {
   static WeightSource canonical(WeightSource source) {
     if (!isMmdet(source)) {
       // Some versions of transformers write the backbone's own name, too.
-      return source.split(name -> unstacked(name.replace(".encoder.swin.", ".encoder.")));
+      return source
+          .unwrapped(MARK, MODEL)
+          .split(name -> unstacked(name.replace(".encoder.swin.", ".encoder.")));
     }
-    String prefix = source.names().contains("state_dict." + MMDET_MARK) ? "state_dict." : "";
-    WeightSource inner = source.under(prefix);
+    WeightSource inner = source.unwrapped(MMDET_MARK, MODEL);
     long laterals =
         inner.names().stream()
             .filter(

@@ -2,7 +2,6 @@ package org.espalier.verifiers;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -10,10 +9,12 @@ import java.util.List;
 import java.util.Map;
 import org.assertj.core.data.Offset;
 import org.espalier.spi.RgbImage;
+import org.espalier.torch.Device;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
