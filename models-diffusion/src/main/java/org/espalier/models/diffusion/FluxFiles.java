@@ -192,24 +192,7 @@ record FluxFiles(
 
   private static Path tokenizer(
       String option, @Nullable String explicit, Path base, Path encoder, Path usual) {
-    List<Path> candidates =
-        explicit == null ? List.of(usual, encoder) : List.of(base.resolve(explicit));
-    for (Path path : candidates) {
-      if (Files.isRegularFile(path)) {
-        return path;
-      }
-      if (Files.isRegularFile(path.resolve("tokenizer.json"))) {
-        return path.resolve("tokenizer.json");
-      }
-      if (Files.isRegularFile(path.resolve("vocab.json"))
-          && Files.isRegularFile(path.resolve("merges.txt"))) {
-        return path.resolve("vocab.json");
-      }
-    }
-    throw EspalierException.config(
-        "No tokenizer.json was found in "
-            + String.join(" or ", candidates.stream().map(Path::toString).toList())
-            + ".",
-        "Maybe set " + option + " to the directory that holds it.");
+    return PipelineFiles.tokenizer(
+        option, explicit == null ? List.of(usual, encoder) : List.of(base.resolve(explicit)));
   }
 }
