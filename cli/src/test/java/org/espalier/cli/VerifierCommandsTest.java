@@ -118,6 +118,7 @@ class VerifierCommandsTest {
     requireRefusal(score(image, yaml), "model.safetensors", "not those of CLIP");
     Files.delete(weights);
     requireRefusal(score(image, yaml), "model.safetensors");
+    Files.write(weights, whole);
     Files.delete(clip.resolve("config.json"));
     requireRefusal(score(image, yaml), "config.json");
   }

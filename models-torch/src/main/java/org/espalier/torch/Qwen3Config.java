@@ -1,12 +1,10 @@
 package org.espalier.torch;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.ModelJson;
 
 /**
  * The architecture of a Qwen3 decoder, with the names of Hugging Face's {@code config.json}.
@@ -75,20 +73,7 @@ public record Qwen3Config(
    *     kind of model
    */
   public static Qwen3Config read(Path file) {
-    if (!Files.isRegularFile(file)) {
-      throw EspalierException.config(
-          "The configuration (" + file + ") does not exist.",
-          "Maybe the download of the text encoder is not complete.");
-    }
-    try {
-      return of(new ObjectMapper().readTree(file.toFile()), file.toString());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The configuration " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
-    }
+    return of(ModelJson.require(file), file.toString());
   }
 
   /**

@@ -37,6 +37,7 @@ public final class TorchEngine {
 
     private static Engine start() {
       SETTINGS.forEach(System::setProperty);
+      NativeLibraries.place();
       try {
         return Engine.getEngine("PyTorch");
       } catch (RuntimeException | LinkageError e) {

@@ -16,6 +16,7 @@ import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 
 /**
  * LAION's <a href="https://github.com/christophschuhmann/improved-aesthetic-predictor">improved
@@ -90,10 +91,10 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
       JsonNode json = ModelJson.require(directory.resolve("config.json"), "configuration of CLIP");
       List<WeightSource> sources = new ArrayList<>();
       try {
-        WeightSource clip = WeightSource.open(directory);
-        sources.add(clip);
-        WeightSource layers = open(file);
-        sources.add(layers);
+        WeightSource clip = keep(sources, WeightSource.open(directory));
+        clip = ClipArchitecture.unwrapped(clip);
+        WeightSource layers = keep(sources, open(file));
+        layers = layers.unwrapped(PREFIX + "0.weight", MODEL);
         ClipArchitecture architecture = ClipArchitecture.of(json, clip);
         ImageTransform transform =
             ClipFamilyProvider.transform(
@@ -119,6 +120,11 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
         sources.forEach(WeightSource::close);
         throw e;
       }
+    }
+
+    private static WeightSource keep(List<WeightSource> sources, WeightSource source) {
+      sources.add(source);
+      return source;
     }
 
     @Override

@@ -8,6 +8,7 @@ import org.espalier.torch.Flops;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.ModelJson;
 
 /**
  * The sizes of a CLIP model under the names of Hugging Face's {@code CLIPModel}.
@@ -23,6 +24,11 @@ record ClipArchitecture(
 
   private static final String MODEL = "CLIP (Hugging Face's CLIPModel)";
   private static final String VISION = "vision_model.encoder.layers.";
+
+  /** The weights without {@code state_dict.}, {@code module.} and the like. */
+  static WeightSource unwrapped(WeightSource source) {
+    return source.unwrapped("vision_model.embeddings.class_embedding", MODEL);
+  }
 
   /**
    * Reads the sizes.

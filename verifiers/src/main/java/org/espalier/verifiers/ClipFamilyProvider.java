@@ -12,6 +12,7 @@ import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 
 /**
  * Loads verifiers of CLIP's form: two towers whose embeddings are compared. Checkpoints in the

@@ -10,6 +10,7 @@ import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 
 /**
  * ImageReward (Xu et al. 2023, <a href="https://arxiv.org/abs/2304.05977">arXiv:2304.05977</a>): a
@@ -75,12 +76,13 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
     return OpenedCheckpoint.of(
         directory,
         json,
-        WeightSource.open(
-            directory,
-            "model.safetensors",
-            "model.safetensors.index.json",
-            "ImageReward.pt",
-            "pytorch_model.bin"),
+        ImageRewardArchitecture.unwrapped(
+            WeightSource.open(
+                directory,
+                "model.safetensors",
+                "model.safetensors.index.json",
+                "ImageReward.pt",
+                "pytorch_model.bin")),
         source ->
             ImageRewardArchitecture.of(
                 ModelJson.section(json.path("vit")),

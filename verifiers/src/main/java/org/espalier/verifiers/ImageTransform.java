@@ -8,6 +8,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
+import org.espalier.weights.ModelJson;
 
 /**
  * How an image becomes the input of a vision tower: resize, crop in the centre, scale to floats,

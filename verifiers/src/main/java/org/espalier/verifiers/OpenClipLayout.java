@@ -45,12 +45,9 @@ final class OpenClipLayout {
    * @param source as in the file
    */
   static WeightSource canonical(WeightSource source) {
-    for (String wrapping : List.of("", "state_dict.", "module.", "state_dict.module.")) {
-      if (source.names().contains(wrapping + MARK)) {
-        return source.under(wrapping).split(OpenClipLayout::names);
-      }
-    }
-    return source;
+    return source.names().stream().anyMatch(key -> key.equals(MARK) || key.endsWith("." + MARK))
+        ? source.unwrapped(MARK, "CLIP (open_clip)").split(OpenClipLayout::names)
+        : ClipArchitecture.unwrapped(source);
   }
 
   /** Whether weights that {@link #canonical} gave were open_clip's. */

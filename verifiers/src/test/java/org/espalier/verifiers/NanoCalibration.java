@@ -25,6 +25,7 @@ import org.espalier.spi.LoadContext;
 import org.espalier.spi.ModelState;
 import org.espalier.spi.Root;
 import org.espalier.spi.Verifier;
+import org.espalier.weights.ModelJson;
 
 /**
  * How the calibration of the nano ensemble was made: samples of the nano VAR for the validation

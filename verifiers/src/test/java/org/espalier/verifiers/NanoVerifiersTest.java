@@ -21,6 +21,7 @@ import org.espalier.testkit.VerifierContract;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 

@@ -1,17 +1,14 @@
 package org.espalier.models.diffusion;
 
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.EnumSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.espalier.api.Capability;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelCard;
@@ -21,6 +18,7 @@ import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -63,38 +61,30 @@ final class FlowParts implements AutoCloseable {
    * @param id of its provider
    * @param weights hash over its weights, or the name of random ones
    * @param licence of the weights
-   * @param width of its images in pixels
-   * @param height of its images in pixels
    * @param facts what is particular to its family
    */
-  record Identity(
-      String id,
-      String weights,
-      String licence,
-      int width,
-      int height,
-      Map<String, String> facts) {}
+  record Identity(String id, String weights, String licence, Map<String, String> facts) {}
 
   /**
    * The model. From now on it owns its parts.
    *
    * @param identity what it is
-   * @param sampling how it samples
+   * @param options how it samples
    * @param network answers with velocities
    * @param decoder decodes
    * @param text reads prompts
-   * @param guidance of each evaluation
    * @param device where it computes
    */
   GenerativeModel complete(
       Identity identity,
-      FlowSampling sampling,
+      FlowOptions options,
       FlowNetwork network,
       LatentDecoder decoder,
       FlowText text,
-      FlowNetwork.Guidance guidance,
       Device device) {
-    FlowSampler sampler = sampling.sampler();
+    FlowSampler sampler = options.sampling().sampler();
+    FlowConditioning negative =
+        options.guided() ? keep(text.encode(options.negativePrompt())) : null;
     Set<Capability> capabilities = EnumSet.of(Capability.PREVIEW, Capability.REWIND);
     for (int step = 0; step < sampler.steps(); step++) {
       if (sampler.isStochastic(step)) {
@@ -104,7 +94,7 @@ final class FlowParts implements AutoCloseable {
     long parameters = network.parameters();
     DType dtype = TorchEngine.dtype(device, parameters);
     Map<String, String> facts = new TreeMap<>(identity.facts);
-    facts.putAll(sampling.facts());
+    facts.putAll(options.sampling().facts());
     facts.put("parameters", Long.toString(parameters));
     facts.put("dtype", dtype == DType.BF16 ? "bfloat16" : "float32");
     facts.put("device", device.toString());
@@ -119,23 +109,21 @@ final class FlowParts implements AutoCloseable {
             sampler.steps(),
             capabilities,
             sampler::isStochastic,
-            identity.width,
-            identity.height,
+            options.width(),
+            options.height(),
             facts);
     complete = true;
-    return new FlowModel(card, network, decoder, text, guidance, sampler);
+    return new FlowModel(
+        card,
+        network,
+        decoder,
+        text,
+        new FlowNetwork.Guidance(negative, options.guidance(), options.cap()),
+        sampler);
   }
 
   private static String hash(List<TorchProgram> programs) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (TorchProgram program : programs) {
-        digest.update(program.sha256().getBytes(StandardCharsets.UTF_8));
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
+    return Sha256.of(programs.stream().map(TorchProgram::sha256).collect(Collectors.joining()));
   }
 
   /** Closes what was opened, unless the model is complete. */

@@ -207,6 +207,23 @@ record FluxArchitecture(
     return count;
   }
 
+  /**
+   * Refuses an autoencoder of other channels.
+   *
+   * @param image the autoencoder
+   * @param transformer where this comes from, for messages
+   * @param autoencoder where the autoencoder comes from, for messages
+   */
+  void requireLatent(KlArchitecture image, Object transformer, Object autoencoder) {
+    int packed = KlArchitecture.PATCH * KlArchitecture.PATCH * image.latentChannels();
+    if (latentChannels != packed) {
+      throw EspalierException.config(
+          "The transformer %s reads %d channels a token, but the autoencoder %s gives %d (%d x 2 x 2)."
+              .formatted(transformer, latentChannels, autoencoder, packed, image.latentChannels()),
+          "Maybe set autoencoder to the one that the transformer was trained with.");
+    }
+  }
+
   @Override
   public TorchProgram.Builder program() {
     return TorchProgram.builder("Flux")

@@ -95,7 +95,7 @@ public record FluxConfig(
             + (variant.equals("nano") ? ", or set trueCfg." : "."));
   }
 
-  private static void side(String name, @Nullable Integer pixels) {
+  static void side(String name, @Nullable Integer pixels) {
     if (pixels != null && (pixels < 1 || pixels > LARGEST_SIDE)) {
       throw EspalierException.config(
           "The " + name + " (" + pixels + ") must lie in [1, " + LARGEST_SIDE + "] pixels.",

@@ -152,21 +152,12 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
                 settings.height() / patch,
                 settings.width() / patch));
     KlAutoencoder autoencoder = parts.keep(new KlAutoencoder(image, true, imageWeights, device));
-    FlowConditioning negative =
-        settings.trueCfg() == 1 ? null : parts.keep(text.encode(settings.negativePrompt()));
     return parts.complete(
-        new FlowParts.Identity(
-            id(),
-            weights,
-            settings.licence(),
-            settings.width(),
-            settings.height(),
-            settings.facts(flow)),
-        settings.sampling(),
+        new FlowParts.Identity(id(), weights, settings.licence(), settings.facts(flow)),
+        settings.options(),
         network,
         autoencoder,
         text,
-        new FlowNetwork.Guidance(negative, settings.trueCfg(), 0),
         device);
   }
 }

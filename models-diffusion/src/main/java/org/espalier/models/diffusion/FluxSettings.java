@@ -51,14 +51,7 @@ record FluxSettings(
     if (config.guidance() != null && variant != Variant.DEV) {
       throw FluxConfig.guidanceWithout(variant.id(), config.guidance());
     }
-    int packed = KlArchitecture.PATCH * KlArchitecture.PATCH * image.latentChannels();
-    if (flow.latentChannels() != packed) {
-      throw EspalierException.config(
-          "The transformer %s reads %d channels a token, but the autoencoder %s gives %d (%d x 2 x 2)."
-              .formatted(
-                  transformer, flow.latentChannels(), autoencoder, packed, image.latentChannels()),
-          "Maybe set autoencoder to the one that the transformer was trained with.");
-    }
+    flow.requireLatent(image, transformer, autoencoder);
     int side = own.path("image_size").asInt(1024);
     int width = config.width() == null ? side : config.width();
     int height = config.height() == null ? side : config.height();
@@ -162,6 +155,11 @@ record FluxSettings(
           "Maybe remove variant: it is told from the weights (%s).".formatted(found.id()));
     }
     return variant;
+  }
+
+  /** What all flows have. */
+  FlowOptions options() {
+    return new FlowOptions(sampling, trueCfg, negativePrompt, width, height);
   }
 
   /** What the model's card says of it. */

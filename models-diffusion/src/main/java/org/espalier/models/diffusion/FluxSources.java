@@ -8,7 +8,6 @@ import org.espalier.api.EspalierException;
 import org.espalier.torch.ClipTextConfig;
 import org.espalier.torch.T5Config;
 import org.espalier.torch.WeightSource;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The open, checked sources of one FLUX.1 model: sizes, keys and shapes agree with one another and
@@ -102,16 +101,8 @@ record FluxSources(
         own.has("axes_dim")
             ? own.get("axes_dim")
             : files.transformerConfig().path("axes_dims_rope");
-    return FluxArchitecture.of(weights, integers(axes), own.path("theta").asDouble(10000), 1e-6);
-  }
-
-  private static @Nullable List<Integer> integers(JsonNode array) {
-    if (!array.isArray()) {
-      return null;
-    }
-    List<Integer> numbers = new ArrayList<>();
-    array.forEach(number -> numbers.add(number.asInt()));
-    return numbers;
+    return FluxArchitecture.of(
+        weights, PipelineFiles.integers(axes), own.path("theta").asDouble(10000), 1e-6);
   }
 
   private static KlArchitecture autoencoder(FluxFiles files, WeightSource weights) {

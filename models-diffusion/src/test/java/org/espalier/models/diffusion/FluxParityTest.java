@@ -61,10 +61,12 @@ class FluxParityTest {
         for (int row = 0; row < batch; row++) {
           try (FlowConditioning text = golden.conditioning(row, "txt", "vec")) {
             float[] x = golden.row("noise", row);
-            golden.compare("velocity_first", row, at(network, x, 1, text));
-            golden.compare("velocity_t037", row, at(network, x, 0.37f, text));
+            golden.compare("velocity_first", row, Golden.at(network, x, 1, text));
+            golden.compare("velocity_t037", row, Golden.at(network, x, 0.37f, text));
             for (int step = 0; step < sampler.steps(); step++) {
-              x = sampler.step(x, at(network, x, sampler.time(step), text), step, new float[0]);
+              x =
+                  sampler.step(
+                      x, Golden.at(network, x, sampler.time(step), text), step, new float[0]);
             }
             golden.compare("latent_tokens", row, x);
             golden.compare("latent", row, Golden.unpacked(x, rows, columns));
@@ -75,12 +77,5 @@ class FluxParityTest {
         assertThat(network.countedRows()).isEqualTo((long) batch * (2 + sampler.steps()));
       }
     }
-  }
-
-  private static float[] at(
-      FlowNetwork network, float[] latent, float time, FlowConditioning text) {
-    return network
-        .velocities(List.of(new FlowNetwork.Row(latent, time, text)), FlowNetwork.Guidance.NONE)
-        .get(0);
   }
 }

@@ -237,7 +237,18 @@ class FluxProviderTest {
   void refusesADirectoryWithoutATransformer() throws IOException {
     Path root = schnell();
     Files.delete(root.resolve("flux.safetensors"));
-    assertRefused(FluxConfig.of("m"), "has no weights of the transformer", "flux1-dev.safetensors");
+    assertRefused(FluxConfig.of("m"), "none of the weights files", "flux1-dev.safetensors");
+  }
+
+  @Test
+  void refusesAStaleTransformerBesideAnother() throws IOException {
+    Path root = schnell();
+    Files.copy(root.resolve("flux.safetensors"), root.resolve("flux1-dev.safetensors"));
+    assertRefused(
+        FluxConfig.of("m"), "several transformers (flux.safetensors, flux1-dev.safetensors)");
+    Files.delete(root.resolve("flux1-dev.safetensors"));
+    Files.writeString(root.resolve("flux.safetensors.index.json"), "{}");
+    assertRefused(FluxConfig.of("m"), "several transformers", "flux.safetensors.index.json");
   }
 
   @Test

@@ -128,6 +128,34 @@ final class Golden implements AutoCloseable {
     return latent;
   }
 
+  /** (channels, pixels) as (pixels, channels). */
+  static float[] lastChannels(float[] values, int pixels) {
+    int channels = values.length / pixels;
+    float[] turned = new float[values.length];
+    for (int c = 0; c < channels; c++) {
+      for (int i = 0; i < pixels; i++) {
+        turned[i * channels + c] = values[c * pixels + i];
+      }
+    }
+    return turned;
+  }
+
+  /** A sampler's times but the last, in other units. */
+  static float[] times(FlowSampler sampler, float factor) {
+    float[] times = new float[sampler.steps()];
+    for (int i = 0; i < times.length; i++) {
+      times[i] = sampler.time(i) * factor;
+    }
+    return times;
+  }
+
+  /** The velocity without guidance. */
+  static float[] at(FlowNetwork network, float[] latent, float time, FlowConditioning text) {
+    return network
+        .velocities(List.of(new FlowNetwork.Row(latent, time, text)), FlowNetwork.Guidance.NONE)
+        .get(0);
+  }
+
   @Override
   public void close() {
     file.close();

@@ -1,16 +1,14 @@
 package org.espalier.models.var;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.DType;
 import org.espalier.torch.Device;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,17 +53,15 @@ final class FusedKernels {
           "Maybe build it with build.sh beside espalier_kernels.cu, or unset " + VARIABLE + ".");
     }
     try {
-      byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(library));
+      String sha256 = Sha256.of(List.of(library));
       System.load(library.toString());
-      return HexFormat.of().formatHex(digest);
-    } catch (IOException | UnsatisfiedLinkError e) {
+      return sha256;
+    } catch (UnsatisfiedLinkError e) {
       throw new EspalierException(
           EspalierException.Code.NATIVE,
           "The library of kernels (" + library + ") cannot be loaded: " + e.getMessage() + ".",
           "Maybe build it against the libtorch in use, or unset " + VARIABLE + ".",
           e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
     }
   }
 }

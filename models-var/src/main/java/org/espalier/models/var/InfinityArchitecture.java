@@ -67,7 +67,7 @@ public record InfinityArchitecture(
    * @param source a checkpoint in any of the published layouts
    */
   static WeightSource normalize(WeightSource source) {
-    WeightSource unwrapped = unwrap(source, "pos_start", "an Infinity transformer");
+    WeightSource unwrapped = source.unwrapped("pos_start", "an Infinity transformer");
     int chunk = 0;
     for (String name : unwrapped.names()) {
       Matcher matcher = CHUNKED.matcher(name);
@@ -87,33 +87,6 @@ public record InfinityArchitecture(
           Matcher plain = UNREGISTERED.matcher(name);
           return plain.matches() ? "blocks." + plain.group(1) : name;
         });
-  }
-
-  /**
-   * Weights without what they are wrapped in.
-   *
-   * @param source a checkpoint
-   * @param key that every checkpoint of the model has
-   * @param what the model is, for messages
-   */
-  static WeightSource unwrap(WeightSource source, String key, String what) {
-    String prefix =
-        source.names().stream()
-            .filter(name -> name.equals(key) || name.endsWith("." + key))
-            .min(Comparator.comparingInt(String::length).thenComparing(Comparator.naturalOrder()))
-            .map(name -> name.substring(0, name.length() - key.length()))
-            .orElseThrow(
-                () ->
-                    EspalierException.config(
-                        "The weights "
-                            + source.location()
-                            + " lack the key "
-                            + key
-                            + ": they are not those of "
-                            + what
-                            + ".",
-                        "Maybe the paths of transformer and tokenizer are exchanged."));
-    return prefix.isEmpty() ? source : source.under(prefix);
   }
 
   /**

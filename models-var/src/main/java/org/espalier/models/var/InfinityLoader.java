@@ -1,20 +1,16 @@
 package org.espalier.models.var;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Deque;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +26,8 @@ import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /** Finds the files of an Infinity model, settles its configuration and puts its parts together. */
@@ -40,7 +38,8 @@ final class InfinityLoader {
     "transformer.safetensors",
     "transformer.safetensors.index.json",
     "model.safetensors",
-    "model.safetensors.index.json"
+    "model.safetensors.index.json",
+    "pytorch_model.bin.index.json"
   };
 
   private InfinityLoader() {}
@@ -109,7 +108,7 @@ final class InfinityLoader {
     static Opened of(InfinityConfig config, LoadContext context) {
       Path location = WeightsLocation.resolve("infinity", config.weights(), context);
       Path directory = Files.isDirectory(location) ? location : parent(location);
-      JsonNode defaults = InfinityLoader.defaults(directory.resolve("config.json"));
+      JsonNode defaults = ModelJson.optional(directory.resolve("config.json"));
       Path vae =
           config.vae() == null
               ? first(directory, "vae.safetensors", "infinity_vae_*.{pth,safetensors}")
@@ -273,7 +272,7 @@ final class InfinityLoader {
         guidance,
         new BitSampler(architecture.bits(), topK, topP),
         sha256.get(),
-        digest(text.sha256() + network.program().sha256() + tokenizer.program().sha256()),
+        Sha256.of(text.sha256() + network.program().sha256() + tokenizer.program().sha256()),
         defaults.path("licence").asText(defaults.path("license").asText("unknown")),
         facts);
   }
@@ -293,40 +292,15 @@ final class InfinityLoader {
     return part;
   }
 
-  static String digest(String text) {
-    try {
-      return HexFormat.of()
-          .formatHex(
-              MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
-  }
-
   static Path parent(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     return parent == null ? file.toAbsolutePath() : parent;
   }
 
-  static JsonNode defaults(Path file) {
-    if (!Files.isRegularFile(file)) {
-      return MissingNode.getInstance();
-    }
-    try {
-      return new ObjectMapper().readTree(file.toFile());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The configuration " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
-    }
-  }
-
   private static Path transformer(Path directory) {
     for (String name : TRANSFORMERS) {
-      if (Files.isRegularFile(directory.resolve(name))) {
-        return directory.resolve(name);
+      if (Files.exists(directory.resolve(name), LinkOption.NOFOLLOW_LINKS)) {
+        return WeightSource.locate(directory, TRANSFORMERS);
       }
     }
     return first(directory, TRANSFORMERS[0], "infinity_[0-9]*b*.{pth,safetensors}");

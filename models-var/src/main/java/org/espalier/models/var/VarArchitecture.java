@@ -71,7 +71,7 @@ record VarArchitecture(
    * @param source a checkpoint
    */
   static WeightSource normalize(WeightSource source) {
-    return InfinityArchitecture.unwrap(source, "pos_start", "a VAR transformer");
+    return source.unwrapped("pos_start", "a VAR transformer");
   }
 
   /**

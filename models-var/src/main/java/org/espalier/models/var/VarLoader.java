@@ -22,6 +22,8 @@ import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
+import org.espalier.weights.Sha256;
 
 /** Finds the files of a VAR model, settles its configuration and puts its parts together. */
 final class VarLoader {
@@ -95,7 +97,7 @@ final class VarLoader {
     static Opened of(VarConfig config, LoadContext context) {
       Path location = WeightsLocation.resolve("var", config.weights(), context);
       Path directory = Files.isDirectory(location) ? location : InfinityLoader.parent(location);
-      JsonNode defaults = InfinityLoader.defaults(directory.resolve("config.json"));
+      JsonNode defaults = ModelJson.optional(directory.resolve("config.json"));
       Path vae =
           config.vae() == null
               ? InfinityLoader.first(directory, "vae.safetensors", "vae_*.{pth,safetensors}")
@@ -206,7 +208,7 @@ final class VarLoader {
           sampler,
           files.classes,
           sha256.get(),
-          InfinityLoader.digest(network.program().sha256() + decoder.program().sha256()),
+          Sha256.of(network.program().sha256() + decoder.program().sha256()),
           files.defaults.path("licence").asText(licence),
           facts);
     } catch (RuntimeException e) {
