@@ -31,6 +31,7 @@ import org.espalier.torch.WeightSpec;
  * @param alignerLayers layers after the first between a vector's embedding and the decoder
  * @param headHidden width between the decoder and the logits
  * @param side of the raster in tokens
+ * @param activation between the layers of aligner and head
  */
 record JanusArchitecture(
     int vocabSize,
@@ -49,7 +50,10 @@ record JanusArchitecture(
     int codeWidth,
     int alignerLayers,
     int headHidden,
-    int side) {
+    int side,
+    String activation) {
+  private static final List<String> ACTIVATIONS =
+      List.of("gelu", "gelu_pytorch_tanh", "gelu_new", "silu", "relu");
   private static final String LAYERS = "model.language_model.layers.";
   private static final String EMBEDDING = "model.language_model.embed_tokens.weight";
   private static final String VECTORS = "model.generation_embeddings.weight";
@@ -137,7 +141,7 @@ record JanusArchitecture(
   private static JanusArchitecture published(int width, int hidden, int layers, int heads) {
     return new JanusArchitecture(
         102400, width, hidden, layers, heads, heads, 128, 1e-6, 1e4, false, false, 16384, 16384, 8,
-        1, width, 24);
+        1, width, 24, "gelu");
   }
 
   /**
@@ -207,10 +211,11 @@ record JanusArchitecture(
       }
     }
     String activation = image.path("hidden_act").asText("gelu");
-    if (!activation.equals("gelu") || !text.path("hidden_act").asText("silu").equals("silu")) {
+    String gate = text.path("hidden_act").asText("silu");
+    if (!ACTIVATIONS.contains(activation) || !gate.equals("silu")) {
       throw EspalierException.config(
           "The configuration of Janus has the activations %s and %s, which are not supported."
-              .formatted(text.path("hidden_act").asText("silu"), activation),
+              .formatted(gate, activation),
           "Maybe use a published Janus-Pro.");
     }
     int width = size(source, EMBEDDING, 1);
@@ -250,7 +255,8 @@ record JanusArchitecture(
         size(source, VECTORS, 1),
         aligner,
         size(source, "model.generation_head.proj_out.weight", 0),
-        image.path("num_patches").asInt(24));
+        image.path("num_patches").asInt(24),
+        activation);
   }
 
   private static int size(WeightSource source, String name, int axis) {

@@ -18,6 +18,8 @@ import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
+import org.espalier.weights.Sha256;
 
 /** Finds the files of a Janus model, settles its configuration and puts its parts together. */
 final class JanusLoader {
@@ -86,7 +88,7 @@ final class JanusLoader {
       Path location = WeightsLocation.resolve("janus", config.weights(), context);
       Path directory = Files.isDirectory(location) ? location : InfinityLoader.parent(location);
       Path file = directory.resolve("config.json");
-      JsonNode json = InfinityLoader.defaults(file);
+      JsonNode json = ModelJson.optional(file);
       if (json.isMissingNode()) {
         throw EspalierException.config(
             "The configuration (" + file + ") does not exist.",
@@ -173,7 +175,7 @@ final class JanusLoader {
           cfg != 1,
           sampler,
           sha256.get(),
-          InfinityLoader.digest(network.program().sha256() + decoder.program().sha256()),
+          Sha256.of(network.program().sha256() + decoder.program().sha256()),
           json.path("licence").asText(json.path("license").asText("unknown")),
           facts);
     } catch (RuntimeException e) {

@@ -69,6 +69,7 @@ final class JanusNetwork extends KeptNetwork {
             .attribute("theta", architecture.ropeTheta())
             .attribute("eps", architecture.rmsNormEps())
             .attribute("aligner_layers", architecture.alignerLayers())
+            .attribute("activation", architecture.activation())
             .attribute("guidance", guidance)
             .attribute("tau", tau)
             .attribute("attention", TorchEngine.attentionKernel(device, dtype))

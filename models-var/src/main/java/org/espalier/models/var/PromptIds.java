@@ -2,13 +2,14 @@ package org.espalier.models.var;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.List;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Noise;
 import org.espalier.noise.KeyedNoise;
 import org.espalier.torch.TextTokenizer;
-import org.espalier.torch.Tokens;
+import org.espalier.weights.ModelJson;
 
 /** How a prompt becomes the tokens before an image of Janus. Thread-safe. */
 interface PromptIds extends AutoCloseable {
@@ -16,7 +17,7 @@ interface PromptIds extends AutoCloseable {
    * The tokens of a prompt, the mark of an image's beginning at the end.
    *
    * @param prompt its text
-   * @throws EspalierException CONFIG where it holds a special token or is too long
+   * @throws EspalierException CONFIG where it is too long
    */
   long[] ids(String prompt);
 
@@ -24,7 +25,8 @@ interface PromptIds extends AutoCloseable {
   void close();
 
   /**
-   * A conversation in which the user asks for the prompt, as the published code writes it.
+   * A conversation in which the user asks for the prompt, as the published code writes it. Special
+   * tokens that a prompt contains are text.
    *
    * @param tokenizer which it owns
    * @param begin number of the token that begins every text
@@ -33,7 +35,8 @@ interface PromptIds extends AutoCloseable {
    */
   record Conversation(TextTokenizer tokenizer, long begin, long image, long padding)
       implements PromptIds {
-    private static final String IMAGE = "<begin_of_image>";
+    private static final String USER = "<|User|>";
+    private static final String ASSISTANT = "<|Assistant|>";
 
     /**
      * Opens a tokenizer and finds its special tokens.
@@ -42,13 +45,13 @@ interface PromptIds extends AutoCloseable {
      * @param maxLength tokens of a prompt at most
      */
     static Conversation open(Path directory, int maxLength) {
-      JsonNode config = InfinityLoader.defaults(directory.resolve("tokenizer_config.json"));
+      JsonNode config = ModelJson.optional(directory.resolve("tokenizer_config.json"));
       TextTokenizer tokenizer = TextTokenizer.open(directory.resolve("tokenizer.json"), maxLength);
       try {
         return new Conversation(
             tokenizer,
             special(tokenizer, token(config, "bos_token", "<｜begin▁of▁sentence｜>")),
-            special(tokenizer, IMAGE),
+            special(tokenizer, "<begin_of_image>"),
             special(tokenizer, token(config, "pad_token", "<｜▁pad▁｜>")));
       } catch (RuntimeException e) {
         tokenizer.close();
@@ -63,41 +66,53 @@ interface PromptIds extends AutoCloseable {
           : token.isTextual() ? token.asText() : otherwise;
     }
 
-    /** The number of a token that a tokenizer may put the beginning of texts before. */
     private static long special(TextTokenizer tokenizer, String token) {
-      Tokens tokens = tokenizer.encode(token);
-      if (tokens.length() < 1 || tokens.length() > 2) {
+      Long number = tokenizer.markers().get(token);
+      if (number == null) {
         throw EspalierException.config(
-            "The tokenizer of janus has no token " + token + ".",
+            "The tokenizer of janus has no special token " + token + ".",
             "Maybe the tokenizer.json is of another model.");
       }
-      return tokens.ids()[tokens.length() - 1];
+      return number;
     }
 
     @Override
     public long[] ids(String prompt) {
-      Tokens tokens = tokenizer.encode("<|User|>: " + prompt + "\n\n<|Assistant|>:" + IMAGE);
-      if (tokens.truncated()) {
+      List<Long> ids = new ArrayList<>(List.of(begin));
+      StringBuilder open = new StringBuilder();
+      role(USER, open, ids);
+      open.append(": ").append(prompt).append("\n\n");
+      role(ASSISTANT, open, ids);
+      open.append(':');
+      flush(open, ids);
+      ids.add(image);
+      if (ids.size() > tokenizer.maxLength()) {
         throw EspalierException.config(
             "The prompt (%d characters) has more than the %d tokens that janus reads."
                 .formatted(prompt.length(), tokenizer.maxLength()),
             "Maybe shorten it.");
       }
-      long[] ids = Arrays.copyOf(tokens.ids(), tokens.length());
-      if (ids[0] != begin) { // some tokenizer.json leave it to their reader
-        long[] longer = new long[ids.length + 1];
-        longer[0] = begin;
-        System.arraycopy(ids, 0, longer, 1, ids.length);
-        ids = longer;
+      return ids.stream().mapToLong(Long::longValue).toArray();
+    }
+
+    /** Who speaks: a token of its own where the tokenizer has one, else text. */
+    private void role(String marker, StringBuilder open, List<Long> ids) {
+      Long number = tokenizer.markers().get(marker);
+      if (number == null) {
+        open.append(marker);
+      } else {
+        flush(open, ids);
+        ids.add(number);
       }
-      for (int i = 1; i < ids.length; i++) {
-        if (ids[i] == begin || ids[i] == padding || ids[i] == image && i + 1 < ids.length) {
-          throw EspalierException.config(
-              "The prompt (\"" + prompt + "\") holds a special token of janus.",
-              "Maybe write it in other words.");
+    }
+
+    private void flush(StringBuilder open, List<Long> ids) {
+      if (!open.isEmpty()) {
+        for (long id : tokenizer.part(open.toString())) {
+          ids.add(id);
         }
+        open.setLength(0);
       }
-      return ids;
     }
 
     @Override

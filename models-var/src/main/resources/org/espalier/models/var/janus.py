@@ -25,7 +25,7 @@ class Janus(Module):
     w = self.w
     h = rms_norm(w["model.language_model.norm.weight"], x, self.eps)
     #= "hidden" := h
-    h = torch.gelu(linear(w, "model.generation_head.proj_out", h))
+    h = activate(linear(w, "model.generation_head.proj_out", h), self.activation)
     logits = torch.to(linear(w, "model.generation_head.vision_head", h), 6)
     #= "logits" := logits
     result = torch.select(logits, 0, 0)
@@ -58,7 +58,7 @@ class Janus(Module):
     w = self.w
     x = linear(w, "model.generation_aligner.fc1", torch.embedding(w["model.generation_embeddings.weight"], tokens))
     for i in range(self.aligner_layers):
-      x = linear(w, "model.generation_aligner.hidden_layers." + str(i), torch.gelu(x))
+      x = linear(w, "model.generation_aligner.hidden_layers." + str(i), activate(x, self.activation))
     #= "code_embeds" := x
     x = torch.expand(torch.unsqueeze(x, 0), [torch.size(path, 2), -1, -1])
     cos, sin = rotary_halves(torch.arange(position, position + 1, device=tokens.device), self.head_width, self.theta)

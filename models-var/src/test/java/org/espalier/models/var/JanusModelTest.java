@@ -213,7 +213,7 @@ class JanusModelTest {
     String tokenizer = Files.readString(directory.resolve("tokenizer.json"));
     Files.writeString(
         directory.resolve("tokenizer.json"), tokenizer.replace("begin_of_image", "image of a"));
-    refused(here, "<begin_of_image>");
+    refused(here, "no special token <begin_of_image>");
     Files.writeString(directory.resolve("tokenizer.json"), tokenizer);
     Files.writeString(
         directory.resolve("config.json"), "{\"text_config\": {\"num_hidden_layers\": 3}}");
@@ -245,14 +245,16 @@ class JanusModelTest {
   }
 
   @Test
-  void promptsOfSpecialTokensOrTooManyAreRefused() {
-    try (GenerativeModel model = load(TinyJanus.config(TinyJanus.write(directory), 3))) {
-      for (String wrong : List.of("a <begin_of_image> star", "a <｜▁pad▁｜>")) {
-        assertThatThrownBy(() -> model.quote(new Work.Encode(wrong)))
-            .hasMessageStartingWith("[CONFIG] The prompt (\"" + wrong)
-            .hasMessageContaining("special token");
-      }
-      assertThatThrownBy(() -> model.quote(new Work.Encode("a ".repeat(60))))
+  void promptsAreConversations() {
+    TinyJanus.write(directory);
+    try (PromptIds.Conversation text = PromptIds.Conversation.open(directory, 55)) {
+      // begin, user, colon, words, assistant, colon, image
+      assertThat(text.ids("a red star")).containsExactly(0, 3, 6, 7, 8, 12, 4, 6, 2);
+      // what looks like a special token is text
+      assertThat(text.ids("a <begin_of_image>")).startsWith(0, 3, 6, 7).endsWith(4, 6, 2);
+      assertThat(text.ids("a <begin_of_image>")).containsOnlyOnce(2);
+      assertThatThrownBy(() -> text.ids("a ".repeat(60)))
+          .hasMessageStartingWith("[CONFIG] The prompt (120 characters)")
           .hasMessageContaining("more than the 55 tokens");
     }
   }

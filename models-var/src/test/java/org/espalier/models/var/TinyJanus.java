@@ -13,7 +13,7 @@ import java.util.function.UnaryOperator;
 final class TinyJanus {
   static final JanusArchitecture DECODER =
       new JanusArchitecture(
-          16, 32, 48, 2, 4, 2, 6, 1e-6, 1e4, false, false, 64, 24, 4, 1, 40, /* side= */ 3);
+          16, 32, 48, 2, 4, 2, 6, 1e-6, 1e4, false, false, 64, 24, 4, 1, 40, /* side= */ 3, "gelu");
   static final VqArchitecture PIXELS =
       new VqArchitecture(
           24,
