@@ -80,6 +80,9 @@ final class BenchSearchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    BenchOptions.requirePositive("--batch", List.of(batch));
+    BenchOptions.requirePositive("--width", List.of(width));
+    BenchOptions.requirePositive("--candidates", List.of(candidates));
     Prompt prompt = Prompt.of("bench", "a red circle");
     PluginRegistry.BoundStrategy search =
         registry.strategy(
