@@ -1,8 +1,8 @@
 package org.espalier.cli;
 
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Arrays;
+import java.util.List;
 import org.espalier.api.EspalierException;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.spi.GenerativeModel;

@@ -2,6 +2,7 @@ package org.espalier.cli;
 
 import com.google.inject.Inject;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;

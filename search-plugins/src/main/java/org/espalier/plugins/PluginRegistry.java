@@ -231,7 +231,7 @@ public final class PluginRegistry {
 
   private static <C extends Record> BoundStrategy strategy(
       StrategyProvider<C> provider, PluginSpec spec) {
-    C config = spec.bind(provider.configType());
+    C config = bind(spec, provider.configType());
     return new BoundStrategy(
         located(spec, () -> provider.create(config)),
         resolved(spec.id(), config),
@@ -252,7 +252,7 @@ public final class PluginRegistry {
     return bound(
         provider.getClass(),
         spec,
-        spec.bind(provider.configType()),
+        bind(spec, provider.configType()),
         provider::check,
         provider::load);
   }
@@ -271,9 +271,14 @@ public final class PluginRegistry {
     return bound(
         provider.getClass(),
         spec,
-        spec.bind(provider.configType()),
+        bind(spec, provider.configType()),
         provider::check,
         provider::load);
+  }
+
+  /** Binds the keys besides {@code id} to a plugin's configuration. */
+  private static <C> C bind(PluginSpec spec, Class<C> type) {
+    return RecordBinder.bind(spec.tree(), spec.node(), spec.path(), type, Set.of("id"));
   }
 
   private static <C extends Record, T> Bound<T> bound(

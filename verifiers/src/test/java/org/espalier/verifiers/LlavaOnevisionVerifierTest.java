@@ -13,7 +13,9 @@ import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Verifier;
+import org.espalier.testkit.VerifierContract;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -205,5 +207,18 @@ class LlavaOnevisionVerifierTest {
         .hasMessageContaining("are empty or the same");
     assertThat(new LlavaOnevisionConfig("llava", null, null, null).question())
         .isEqualTo("Does this figure show \"{prompt}\"? Please answer yes or no.");
+  }
+
+  @Nested
+  class Contract extends VerifierContract {
+    @Override
+    protected Verifier create() {
+      return load();
+    }
+
+    @Override
+    protected Prompt prompt() {
+      return Prompt.of("contract", "w3 w4");
+    }
   }
 }
