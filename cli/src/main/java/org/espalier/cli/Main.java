@@ -1,16 +1,14 @@
 package org.espalier.cli;
 
 import com.google.inject.AbstractModule;
-import com.google.inject.ConfigurationException;
-import com.google.inject.CreationException;
 import com.google.inject.Guice;
 import com.google.inject.Injector;
-import com.google.inject.ProvisionException;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import org.espalier.api.EspalierException;
 import org.espalier.study.Environment;
@@ -131,7 +129,13 @@ public final class Main {
               }
             });
     CommandLine line = new CommandLine(new Main(), new GuiceFactory(injector));
-    commands(args).forEach(line::addSubcommand);
+    try {
+      // Before picocli does, which would wrap and print whatever a plugin throws.
+      named(args).forEach(injector::getInstance);
+      commands(args).forEach(line::addSubcommand);
+    } catch (RuntimeException e) {
+      return explain(e, terminal);
+    }
     line.setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF));
     line.setOut(terminal.out());
     line.setErr(terminal.err());
@@ -160,11 +164,26 @@ public final class Main {
     }
   }
 
+  /** The command that the arguments name, and the command of this one. */
+  private static List<Class<?>> named(String... args) {
+    List<Class<?>> named = new ArrayList<>();
+    List<Class<?>> known = COMMANDS;
+    for (String arg : args) {
+      Class<?> next =
+          known.stream().filter(type -> name(type).equals(arg)).findFirst().orElse(null);
+      if (next == null) {
+        break;
+      }
+      named.add(next);
+      known = List.of(next.getAnnotation(Command.class).subcommands());
+    }
+    return named;
+  }
+
   /** The command that is named, or else all: the options of each take Java time to read. */
   private static List<Class<?>> commands(String... args) {
-    List<Class<?>> named =
-        COMMANDS.stream().filter(type -> args.length > 0 && name(type).equals(args[0])).toList();
-    return named.isEmpty() ? COMMANDS : named;
+    List<Class<?>> named = named(args);
+    return named.isEmpty() ? COMMANDS : named.subList(0, 1);
   }
 
   private static String name(Class<?> type) {
@@ -186,13 +205,8 @@ public final class Main {
   }
 
   static int explain(Throwable e, Terminal terminal) {
-    EspalierException own = e instanceof EspalierException direct ? direct : null;
-    if (own == null
-        && (e instanceof ProvisionException
-            || e instanceof CreationException
-            || e instanceof ConfigurationException)) {
-      own = find(e);
-    }
+    // Guice and picocli wrap what a plugin or a check throws.
+    EspalierException own = find(e);
     if (own != null) {
       terminal.err().println(own.getMessage());
       if (System.getenv("ESPALIER_TRACE") != null) {

@@ -69,19 +69,14 @@ final class ProgressWatcher implements Studies.Watcher {
   public synchronized void cell(CellRecord record) {
     seen++;
     flops += record.axes().totalFlops();
-    if (!record.isDone()) {
+    if (record instanceof CellRecord.Failed lost) {
       failed++;
-      if (record.error() != null) {
-        terminal
-            .err()
-            .println(
-                "failed: %s / %s, prompt %s: %s"
-                    .formatted(
-                        record.arm(),
-                        record.model(),
-                        record.prompt().id(),
-                        record.error().message()));
-      }
+      terminal
+          .err()
+          .println(
+              "failed: %s / %s, prompt %s: %s"
+                  .formatted(
+                      record.arm(), record.model(), record.prompt().id(), lost.error().message()));
     }
     if (bar != null) {
       bar.setExtraMessage(

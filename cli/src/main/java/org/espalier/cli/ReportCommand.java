@@ -6,6 +6,7 @@ import java.util.concurrent.Callable;
 import org.espalier.records.RunDirectory;
 import org.espalier.report.HtmlReport;
 import org.espalier.report.RunData;
+import org.espalier.report.RunJson;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -61,7 +62,7 @@ final class ReportCommand implements Callable<Integer> {
     data.notes().forEach(note -> terminal.err().println("note: " + note));
     Path report = HtmlReport.write(data, out == null ? data.directory().report() : out, size);
     if (output.json) {
-      terminal.out().println(Results.json(data.summary()));
+      terminal.out().print(RunJson.pretty(data.summary()));
     } else {
       Results.print(terminal, data.summary());
       terminal.out().println("report:  " + report);

@@ -9,7 +9,9 @@ import org.espalier.plugins.Canonical;
 import org.espalier.records.RunDirectory;
 import org.espalier.report.HtmlReport;
 import org.espalier.report.RunData;
+import org.espalier.report.RunJson;
 import org.espalier.report.Summary;
+import org.espalier.report.SummaryTables;
 import org.espalier.study.Studies;
 
 /** Prints what a run ended with. */
@@ -28,8 +30,8 @@ final class Results {
       map.put("done", ended.done());
       map.put("failed", ended.failed());
       map.put("report", report.toString());
-      map.put("summary", Canonical.plain(data.summary()));
-      terminal.out().println(json(map));
+      map.put("summary", data.summary());
+      terminal.out().print(RunJson.pretty(map));
     } else {
       print(terminal, data.summary());
       terminal.out().println("records: " + directory.records());
@@ -47,7 +49,7 @@ final class Results {
   }
 
   static void print(Terminal terminal, Summary summary) {
-    terminal.out().print(summary.text());
+    terminal.out().print(SummaryTables.text(summary));
     terminal
         .out()
         .println(

@@ -3,7 +3,9 @@ package org.espalier.cli;
 import com.google.inject.AbstractModule;
 import com.google.inject.Provides;
 import com.google.inject.Singleton;
+import java.util.List;
 import org.espalier.engine.SearchEngine;
+import org.espalier.plugins.PluginLoader;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.study.Studies;
 
@@ -21,7 +23,14 @@ public final class StudyModule extends AbstractModule {
   @Provides
   @Singleton
   PluginRegistry registry() {
-    return PluginRegistry.discover(plugins);
+    List<PluginLoader> outside =
+        PluginLoader.onPath(System.getProperty("espalier.plugins", ""), plugins);
+    PluginRegistry registry = PluginRegistry.discover(plugins, outside);
+    if (!outside.isEmpty()) {
+      // Bundles of weights are found through it, by this thread and those that it starts.
+      Thread.currentThread().setContextClassLoader(registry.loader());
+    }
+    return registry;
   }
 
   @Provides

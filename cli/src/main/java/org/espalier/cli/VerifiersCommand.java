@@ -113,7 +113,8 @@ final class VerifiersCommand implements Callable<Integer> {
         ? Prompt.of("00000", prompt)
         : PromptFiles.load(
                 new StudySpec.Prompts(null, null, "shapes/geneval", null, null, 1, null),
-                Path.of(""))
+                Path.of(""),
+                registry.loader())
             .get(0);
   }
 

@@ -103,8 +103,8 @@ class DamagedRunTest {
 
   @Test
   void aDamagedAnswerIsMadeAgain() throws IOException {
-    CellRecord.Images images = RecordLog.read(log).records().values().iterator().next().images();
-    Path answer = run.resolve(images == null ? "" : images.answer());
+    CellRecord first = RecordLog.read(log).records().values().iterator().next();
+    Path answer = run.resolve(((CellRecord.Done) first).images().answer());
     byte[] good = Files.readAllBytes(answer);
     byte[] bad = good.clone();
     bad[bad.length / 2] ^= 1;
@@ -115,8 +115,8 @@ class DamagedRunTest {
 
   @Test
   void aDamagedAnswerIsNotExported() throws IOException {
-    CellRecord.Images images = RecordLog.read(log).records().values().iterator().next().images();
-    Files.writeString(run.resolve(images == null ? "" : images.answer()), "not an image");
+    CellRecord first = RecordLog.read(log).records().values().iterator().next();
+    Files.writeString(run.resolve(((CellRecord.Done) first).images().answer()), "not an image");
     CommandLineKit.Ended ended =
         espalier("export", run, "--to", "geneval", "--out", directory.resolve("export"));
     assertThat(ended.code()).isEqualTo(2);

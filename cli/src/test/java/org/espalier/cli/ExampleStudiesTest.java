@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.espalier.records.CellRecord;
 import org.espalier.records.RunDirectory;
+import org.espalier.report.Axis;
 import org.espalier.report.RunData;
 import org.espalier.report.Summary;
 import org.junit.jupiter.api.Test;
@@ -32,7 +33,7 @@ class ExampleStudiesTest {
     args.addAll(List.of("--set", "budgets.levels=[3x]", "--set", "arms[0].levels=[3x]"));
     Summary summary = run("ar-vs-diffusion.yaml", args);
     assertThat(summary.rows())
-        .extracting(row -> row.arm() + " " + row.model())
+        .extracting(row -> row.series().arm() + " " + row.series().model())
         .containsExactly(
             "alone var",
             "alone flow",
@@ -53,9 +54,12 @@ class ExampleStudiesTest {
             "greedy var",
             "beam var");
     for (Summary.Row row : summary.rows()) {
-      assertThat(row.cells()).as(row.series()).isEqualTo(4);
-      if (row.arm().equals("alone")) {
-        assertThat(row.nfe()).as(row.series()).isEqualTo(row.model().equals("var") ? 7 : 2);
+      String name = row.series().name();
+      assertThat(row.counts().cells()).as(name).isEqualTo(4);
+      if (row.series().arm().equals("alone")) {
+        assertThat(row.mean(Axis.NFE))
+            .as(name)
+            .isEqualTo(row.series().model().equals("var") ? 7 : 2);
       }
     }
   }
@@ -75,7 +79,7 @@ class ExampleStudiesTest {
                 "--set",
                 "arms[1].levels=[2x]"));
     assertThat(summary.rows())
-        .extracting(row -> row.arm() + " " + row.model())
+        .extracting(row -> row.series().arm() + " " + row.series().model())
         .containsExactly(
             "alone var",
             "flow-alone flow",
@@ -85,7 +89,7 @@ class ExampleStudiesTest {
             "beam var",
             "zero-order flow",
             "paths flow");
-    assertThat(summary.rows()).allSatisfy(row -> assertThat(row.cells()).isEqualTo(3));
+    assertThat(summary.rows()).allSatisfy(row -> assertThat(row.counts().cells()).isEqualTo(3));
   }
 
   /** Runs a study, checks that every search ended well and within its budget, and sums it up. */
@@ -98,10 +102,14 @@ class ExampleStudiesTest {
     RunData data = RunData.read(RunDirectory.open(out));
     for (CellRecord record : data.records()) {
       String cell = record.arm() + " / " + record.model() + " / " + record.prompt().id();
-      assertThat(record.error()).as(cell).isNull();
-      assertThat(record.scoreParts()).as(cell).containsEntry("truncated", 0.0);
+      assertThat(record).as(cell).isInstanceOf(CellRecord.Done.class);
+      CellRecord.Done done = (CellRecord.Done) record;
+      assertThat(done.found().scoreParts()).as(cell).containsEntry("truncated", 0.0);
       assertThat(record.metric()).as(cell).isBetween(0.0, 1.0);
-      assertThat(record.utilisation()).as(cell).isGreaterThan(0).isLessThanOrEqualTo(1 + 1e-12);
+      assertThat(done.spent().utilisation())
+          .as(cell)
+          .isGreaterThan(0)
+          .isLessThanOrEqualTo(1 + 1e-12);
     }
     return data.summary();
   }

@@ -8,6 +8,7 @@ import static org.espalier.cli.CommandLineKit.espalier;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
 import org.assertj.core.api.InstanceOfAssertFactories;
@@ -55,8 +56,10 @@ class MisbehavingPluginTest {
         .first()
         .satisfies(
             record ->
-                assertThat(record.error() == null ? "" : record.error().message())
-                    .contains(message));
+                assertThat(record)
+                    .isInstanceOfSatisfying(
+                        CellRecord.Failed.class,
+                        failed -> assertThat(failed.error().message()).contains(message)));
   }
 
   @ParameterizedTest
@@ -77,13 +80,15 @@ class MisbehavingPluginTest {
     assertThat(ended.err()).doesNotContain("\tat ");
     assertThat(records()).hasSize(9).allMatch(CellRecord::isDone);
     assertThat(
-            records().stream()
-                .map(CellRecord::evaluation)
-                .filter(Objects::nonNull)
-                .map(evaluation -> evaluation.answer().get(1).failed())
+            done(records()).stream()
+                .map(record -> record.evaluation().answer().get(1).failed())
                 .filter(Objects::nonNull))
         .singleElement(as(InstanceOfAssertFactories.STRING))
         .contains(message);
+  }
+
+  private static List<CellRecord.Done> done(Collection<CellRecord> records) {
+    return records.stream().map(CellRecord.Done.class::cast).toList();
   }
 
   @Test
@@ -93,7 +98,7 @@ class MisbehavingPluginTest {
             "evaluate: {id: toy-bright}",
             "evaluate: [{id: toy-evil, does: paint}, {id: toy-bright}]");
     assertThat(run(painting).code()).isZero();
-    List<CellRecord> painted = records();
+    List<CellRecord.Done> painted = done(records());
     Path honest =
         Files.writeString(
             directory.resolve("honest.yaml"),
@@ -101,21 +106,18 @@ class MisbehavingPluginTest {
                 "evaluate: {id: toy-bright}", "evaluate: [{id: toy-target}, {id: toy-bright}]"));
     Path run = directory.resolve("honest");
     assertThat(espalier("run", honest, "-q", "--out", run).code()).isZero();
-    List<CellRecord> expected =
-        List.copyOf(RecordLog.read(run.resolve("records.jsonl")).records().values());
+    List<CellRecord.Done> expected =
+        done(RecordLog.read(run.resolve("records.jsonl")).records().values());
+    assertThat(expected).hasSize(9);
     for (int i = 0; i < expected.size(); i++) {
-      assertThat(painted.get(i).evaluation()).isNotNull();
-      assertThat(painted.get(i).evaluation() == null ? null : painted.get(i).evaluation().answer())
+      assertThat(painted.get(i).evaluation().answer())
           .extracting(CellRecord.Judged::value)
           .isEqualTo(
-              expected.get(i).evaluation() == null
-                  ? null
-                  : expected.get(i).evaluation().answer().stream()
-                      .map(CellRecord.Judged::value)
-                      .toList());
-      assertThat(painted.get(i).images() == null ? null : painted.get(i).images().answerSha256())
-          .isEqualTo(
-              expected.get(i).images() == null ? "" : expected.get(i).images().answerSha256());
+              expected.get(i).evaluation().answer().stream()
+                  .map(CellRecord.Judged::value)
+                  .toList());
+      assertThat(painted.get(i).images().answerSha256())
+          .isEqualTo(expected.get(i).images().answerSha256());
     }
   }
 

@@ -189,7 +189,7 @@ public final class ConfigTree {
     List<NodeTuple> tuples = map.getValue();
     for (int i = 0; i < tuples.size(); i++) {
       if (tuples.get(i).getKeyNode() instanceof ScalarNode scalar
-          && RecordBinder.canonical(scalar.getValue()).equals(RecordBinder.canonical(key))) {
+          && canonical(scalar.getValue()).equals(canonical(key))) {
         if (value == null) {
           return tuples.get(i).getValueNode();
         }
@@ -241,5 +241,21 @@ public final class ConfigTree {
           "Maybe write it as arms[0].strategy.width.");
     }
     return steps;
+  }
+
+  /** The one spelling of a key: {@code partial-from} and {@code partial_from} are partialFrom. */
+  static String canonical(String key) {
+    StringBuilder result = new StringBuilder(key.length());
+    boolean upper = false;
+    for (int i = 0; i < key.length(); i++) {
+      char c = key.charAt(i);
+      if ((c == '_' || c == '-') && !result.isEmpty()) {
+        upper = true;
+      } else {
+        result.append(upper ? Character.toUpperCase(c) : c);
+        upper = false;
+      }
+    }
+    return result.toString();
   }
 }

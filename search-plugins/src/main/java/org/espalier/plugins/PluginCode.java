@@ -26,13 +26,20 @@ public final class PluginCode {
   private PluginCode() {}
 
   /**
-   * SHA-256 over the names and checksums of all files that were loaded together with a class;
-   * {@code none} where they cannot be told, as for a class made in memory. Metadata of the build,
-   * under {@code META-INF}, is left out, so that building the same sources again changes nothing.
+   * SHA-256 over the names and checksums of all files that were loaded together with a class, those
+   * of the libraries that its plugin brings too; {@code none} where they cannot be told, as for a
+   * class made in memory. Metadata of the build, under {@code META-INF}, is left out, so that
+   * building the same sources again changes nothing.
    *
    * @param type a class of the plugin
    */
   public static String fingerprint(Class<?> type) {
+    if (type.getClassLoader() instanceof PluginLoader plugin && plugin.files().size() > 1) {
+      return Canonical.sha256(
+          plugin.files().stream()
+              .map(file -> KNOWN.computeIfAbsent(file, PluginCode::read))
+              .toList());
+    }
     CodeSource source = type.getProtectionDomain().getCodeSource();
     if (source == null || source.getLocation() == null) {
       return "none";

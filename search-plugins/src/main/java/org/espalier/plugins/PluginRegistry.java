@@ -2,12 +2,16 @@ package org.espalier.plugins;
 
 import java.net.URL;
 import java.security.CodeSource;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
 import java.util.function.BiFunction;
@@ -24,50 +28,87 @@ import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
 import org.jspecify.annotations.Nullable;
 
-/** The plugins on the class path, by id. */
+/** The plugins that are there, by id. */
 public final class PluginRegistry {
   private final Map<String, StrategyProvider<?>> strategies;
   private final Map<String, ModelProvider<?>> models;
   private final Map<String, VerifierProvider<?>> verifiers;
+  private final ClassLoader loader;
 
   private PluginRegistry(
+      ClassLoader loader,
       Map<String, StrategyProvider<?>> strategies,
       Map<String, ModelProvider<?>> models,
       Map<String, VerifierProvider<?>> verifiers) {
     this.strategies = strategies;
     this.models = models;
     this.verifiers = verifiers;
+    this.loader = loader;
   }
 
   /**
-   * Finds all plugins.
+   * Finds all plugins of the class path.
    *
    * @param loader where to look
    * @throws EspalierException PLUGIN_CONTRACT if two plugins of a kind share an id, or one cannot
    *     be loaded
    */
   public static PluginRegistry discover(ClassLoader loader) {
+    return discover(loader, List.of());
+  }
+
+  /**
+   * Finds all plugins.
+   *
+   * @param loader the class path
+   * @param plugins what lies outside it
+   * @throws EspalierException PLUGIN_CONTRACT if two plugins of a kind share an id or a class, or
+   *     one cannot be loaded
+   */
+  public static PluginRegistry discover(ClassLoader loader, List<PluginLoader> plugins) {
     return new PluginRegistry(
-        index("strategy", ServiceLoader.load(StrategyProvider.class, loader), StrategyProvider::id),
-        index("model", ServiceLoader.load(ModelProvider.class, loader), ModelProvider::id),
-        index(
-            "verifier", ServiceLoader.load(VerifierProvider.class, loader), VerifierProvider::id));
+        PluginLoader.union(loader, plugins),
+        index("strategy", StrategyProvider.class, loader, plugins, StrategyProvider::id),
+        index("model", ModelProvider.class, loader, plugins, ModelProvider::id),
+        index("verifier", VerifierProvider.class, loader, plugins, VerifierProvider::id));
   }
 
   @SuppressWarnings("unchecked")
   private static <R, P extends R> Map<String, P> index(
-      String kind, ServiceLoader<R> loader, Function<R, String> id) {
+      String kind,
+      Class<R> service,
+      ClassLoader loader,
+      List<PluginLoader> plugins,
+      Function<R, @Nullable String> id) {
     Map<String, P> result = new TreeMap<>();
+    Map<String, R> classes = new HashMap<>();
     try {
-      for (R provider : loader) {
-        R other = result.put(id.apply(provider), (P) provider);
+      List<R> providers = new ArrayList<>();
+      ServiceLoader.load(service, loader).forEach(providers::add);
+      for (PluginLoader plugin : plugins) {
+        providers.addAll(own(service, plugin));
+      }
+      for (R provider : providers) {
+        R sameClass = classes.put(provider.getClass().getName(), provider);
+        if (sameClass != null) {
+          throw twice(provider.getClass().getName(), jar(sameClass), jar(provider));
+        }
+        String name = id.apply(provider);
+        if (name == null || name.isBlank()) {
+          throw new EspalierException(
+              EspalierException.Code.PLUGIN_CONTRACT,
+              "A %s plugin (%s in %s) has no id."
+                  .formatted(kind, provider.getClass().getName(), jar(provider)),
+              "Maybe return its id from id().");
+        }
+        R other = result.put(name, (P) provider);
         if (other != null) {
           throw new EspalierException(
               EspalierException.Code.PLUGIN_CONTRACT,
               "The %s id (%s) is taken twice: by %s in %s and by %s in %s."
                   .formatted(
                       kind,
-                      id.apply(provider),
+                      name,
                       other.getClass().getName(),
                       jar(other),
                       provider.getClass().getName(),
@@ -75,14 +116,46 @@ public final class PluginRegistry {
               "Maybe remove one of the two from the class path.");
         }
       }
-    } catch (ServiceConfigurationError e) {
+    } catch (EspalierException e) {
+      throw e;
+    } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
       throw new EspalierException(
           EspalierException.Code.PLUGIN_CONTRACT,
-          "A " + kind + " plugin cannot be loaded: " + e.getMessage() + ".",
+          "A " + kind + " plugin cannot be loaded: " + reason(e) + ".",
           "Maybe check its META-INF/services file and the version it was built for.",
           e);
     }
     return Collections.unmodifiableMap(result);
+  }
+
+  private static String reason(Throwable e) {
+    Throwable cause = e.getCause();
+    return (e instanceof ServiceConfigurationError ? e.getMessage() : e.toString())
+        + (cause == null ? "" : " (" + cause + ")");
+  }
+
+  /** What a plugin offers itself; what its parent offers is found there. */
+  private static <R> List<R> own(Class<R> service, PluginLoader plugin) {
+    List<R> providers = new ArrayList<>();
+    Set<String> offered = plugin.offered(service);
+    for (ServiceLoader.Provider<R> provider :
+        (Iterable<ServiceLoader.Provider<R>>)
+            ServiceLoader.load(service, plugin).stream()::iterator) {
+      Class<? extends R> type = provider.type();
+      if (type.getClassLoader() == plugin) {
+        providers.add(provider.get());
+      } else if (offered.contains(type.getName())) {
+        throw twice(type.getName(), jar(type), plugin.files().get(0).toString());
+      }
+    }
+    return providers;
+  }
+
+  private static EspalierException twice(String name, String first, String second) {
+    return new EspalierException(
+        EspalierException.Code.PLUGIN_CONTRACT,
+        "The plugin class (%s) is there twice: in %s and in %s.".formatted(name, first, second),
+        "Maybe remove the older of the two.");
   }
 
   /**
@@ -91,9 +164,18 @@ public final class PluginRegistry {
    * @param provider a provider
    */
   public static String jar(Object provider) {
-    CodeSource source = provider.getClass().getProtectionDomain().getCodeSource();
+    return jar(provider.getClass());
+  }
+
+  private static String jar(Class<?> type) {
+    CodeSource source = type.getProtectionDomain().getCodeSource();
     URL location = source == null ? null : source.getLocation();
     return location == null ? "the class path" : location.getPath();
+  }
+
+  /** Where resources of all plugins are found, such as prompt sets and bundles of weights. */
+  public ClassLoader loader() {
+    return loader;
   }
 
   /** The strategies' providers by id, sorted. */
@@ -148,7 +230,7 @@ public final class PluginRegistry {
 
   private static <C extends Record> BoundStrategy strategy(
       StrategyProvider<C> provider, PluginSpec spec) {
-    C config = spec.bind(provider.configType());
+    C config = bind(spec, provider.configType());
     return new BoundStrategy(
         located(spec, () -> provider.create(config)),
         resolved(spec.id(), config),
@@ -169,7 +251,7 @@ public final class PluginRegistry {
     return bound(
         provider.getClass(),
         spec,
-        spec.bind(provider.configType()),
+        bind(spec, provider.configType()),
         provider::check,
         provider::load);
   }
@@ -188,9 +270,14 @@ public final class PluginRegistry {
     return bound(
         provider.getClass(),
         spec,
-        spec.bind(provider.configType()),
+        bind(spec, provider.configType()),
         provider::check,
         provider::load);
+  }
+
+  /** Binds the keys besides {@code id} to a plugin's configuration. */
+  private static <C> C bind(PluginSpec spec, Class<C> type) {
+    return RecordBinder.bind(spec.tree(), spec.node(), spec.path(), type, Set.of("id"));
   }
 
   private static <C extends Record, T> Bound<T> bound(

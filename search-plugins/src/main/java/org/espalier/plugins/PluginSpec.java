@@ -1,6 +1,5 @@
 package org.espalier.plugins;
 
-import java.util.Set;
 import org.yaml.snakeyaml.nodes.Node;
 
 /**
@@ -13,15 +12,4 @@ import org.yaml.snakeyaml.nodes.Node;
  * @param node the whole mapping, or the scalar
  * @param path where it stands, for errors, for example {@code arms[0].strategy}
  */
-public record PluginSpec(String id, ConfigTree tree, Node idNode, Node node, String path) {
-
-  /**
-   * Binds the keys besides {@code id} to the plugin's configuration.
-   *
-   * @param <C> the configuration
-   * @param type its record
-   */
-  public <C> C bind(Class<C> type) {
-    return RecordBinder.bind(tree, node, path, type, Set.of("id"));
-  }
-}
+public record PluginSpec(String id, ConfigTree tree, Node idNode, Node node, String path) {}

@@ -68,22 +68,6 @@ public final class RecordBinder {
     return type.cast(new RecordBinder(tree).bindRecord(type, node, path, apart, 0));
   }
 
-  /** The one spelling of a key: {@code partial-from} and {@code partial_from} are partialFrom. */
-  static String canonical(String key) {
-    StringBuilder result = new StringBuilder(key.length());
-    boolean upper = false;
-    for (int i = 0; i < key.length(); i++) {
-      char c = key.charAt(i);
-      if ((c == '_' || c == '-') && !result.isEmpty()) {
-        upper = true;
-      } else {
-        result.append(upper ? Character.toUpperCase(c) : c);
-        upper = false;
-      }
-    }
-    return result.toString();
-  }
-
   private Object bindRecord(Class<?> type, Node node, String path, Set<String> apart, int depth) {
     RecordComponent[] components = type.getRecordComponents();
     if (components == null) {
@@ -240,7 +224,8 @@ public final class RecordBinder {
       Map<String, NodeTuple> given, String what, @Nullable String advice, Node node) {
     if (advice != null) {
       for (String word : advice.split("[^A-Za-z0-9_.-]+", -1)) {
-        NodeTuple tuple = given.get(canonical(word.substring(word.lastIndexOf('.') + 1)));
+        NodeTuple tuple =
+            given.get(ConfigTree.canonical(word.substring(word.lastIndexOf('.') + 1)));
         if (tuple != null) {
           return tuple.getValueNode();
         }
@@ -275,7 +260,7 @@ public final class RecordBinder {
       if (!(tuple.getKeyNode() instanceof ScalarNode key)) {
         throw tree.error(tuple.getKeyNode(), "A key" + in(path) + " must be a word.", null);
       }
-      NodeTuple earlier = result.put(canonical(key.getValue()), tuple);
+      NodeTuple earlier = result.put(ConfigTree.canonical(key.getValue()), tuple);
       if (earlier != null) {
         throw tree.error(
             key,

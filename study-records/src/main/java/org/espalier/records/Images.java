@@ -110,7 +110,7 @@ public final class Images {
           + Base64.getEncoder()
               .encodeToString(asItIs ? bytes : encode(scaled(image, side), "jpeg"));
     } catch (IOException e) {
-      throw RunDirectory.resource(file, e);
+      throw WholeFile.problem(file, e);
     }
   }
 }

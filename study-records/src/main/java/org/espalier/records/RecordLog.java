@@ -4,14 +4,9 @@ import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.StreamWriteFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectReader;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
@@ -53,13 +48,6 @@ public final class RecordLog implements AutoCloseable {
   private static final int LONGEST_LINE = 64 << 20;
   private static final long FORCE_NANOS = 1_000_000_000L;
 
-  static final ObjectMapper JSON =
-      JsonMapper.builder()
-          .enable(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS)
-          .enable(StreamWriteFeature.USE_FAST_DOUBLE_WRITER)
-          .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-          .build();
-
   private final Path file;
   private final FileChannel channel;
   private long forced = System.nanoTime();
@@ -87,7 +75,7 @@ public final class RecordLog implements AutoCloseable {
       channel.position(channel.size());
       return new RecordLog(file, channel);
     } catch (IOException e) {
-      throw RunDirectory.resource(file, e);
+      throw WholeFile.problem(file, e);
     }
   }
 
@@ -111,7 +99,7 @@ public final class RecordLog implements AutoCloseable {
       }
     } catch (IOException e) {
       cutBack(before, e);
-      throw RunDirectory.resource(file, e);
+      throw WholeFile.problem(file, e);
     }
   }
 
@@ -132,7 +120,7 @@ public final class RecordLog implements AutoCloseable {
     try (FileChannel closing = channel) {
       closing.force(false);
     } catch (IOException e) {
-      throw RunDirectory.resource(file, e);
+      throw WholeFile.problem(file, e);
     }
   }
 
@@ -143,7 +131,7 @@ public final class RecordLog implements AutoCloseable {
    */
   public static String line(CellRecord record) {
     try {
-      String json = JSON.writeValueAsString(record);
+      String json = RunFiles.JSON.writeValueAsString(record);
       String body = json.substring(0, json.length() - 1);
       byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
       return body + CHECKSUM + checksum(bytes, bytes.length) + "\"}\n";
@@ -159,37 +147,29 @@ public final class RecordLog implements AutoCloseable {
    */
   public static String withoutTimes(CellRecord record) {
     Map<String, Object> map =
-        new LinkedHashMap<>(JSON.convertValue(record, new TypeReference<Map<String, Object>>() {}));
+        new LinkedHashMap<>(
+            RunFiles.JSON.convertValue(record, new TypeReference<Map<String, Object>>() {}));
     map.remove("time");
     try {
-      return JSON.writeValueAsString(map);
+      return RunFiles.JSON.writeValueAsString(map);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("records are JSON", e);
     }
   }
 
   /**
-   * A record as JSON.
+   * A record as RunFiles.JSON.
    *
    * @param record any record
    */
   public static JsonNode tree(CellRecord record) {
-    return JSON.valueToTree(record);
+    return RunFiles.JSON.valueToTree(record);
   }
 
   private static String checksum(byte[] bytes, int length) {
     CRC32C crc = new CRC32C();
     crc.update(bytes, 0, length);
     return HexFormat.of().toHexDigits((int) crc.getValue());
-  }
-
-  /** What a line of a log says, in full or in part. */
-  public sealed interface Entry permits CellRecord, Ending {
-    /** Version of the record's form. */
-    int schema();
-
-    /** Key of the cell. */
-    String cell();
   }
 
   /**
@@ -203,7 +183,11 @@ public final class RecordLog implements AutoCloseable {
    */
   public record Ending(
       int schema, String cell, String status, @Nullable Answer answer, @Nullable String tree)
-      implements Entry {
+      implements RecordEntry {
+    /** Whether the cell has an answer. */
+    public boolean isDone() {
+      return CellRecordJson.DONE.equals(status);
+    }
 
     /**
      * Where an answer is kept.
@@ -222,7 +206,7 @@ public final class RecordLog implements AutoCloseable {
       String status = "";
       Answer answer = null;
       String tree = null;
-      try (JsonParser parser = JSON.createParser(json, 0, length)) {
+      try (JsonParser parser = RunFiles.JSON.createParser(json, 0, length)) {
         parser.nextToken();
         for (int seen = 0; seen < MEMBERS && parser.nextToken() == JsonToken.FIELD_NAME; seen++) {
           String name = parser.currentName();
@@ -272,7 +256,7 @@ public final class RecordLog implements AutoCloseable {
    * @param tornBytes bytes after that, without a newline: half a record of a killed process
    * @param damagedLines numbers of the lines whose checksum is wrong; they stay in the file
    */
-  public record Content<E extends Entry>(
+  public record Content<E extends RecordEntry>(
       Map<String, E> records, long wholeBytes, long tornBytes, List<Integer> damagedLines) {
 
     /** What is wrong with the file, a sentence each. */
@@ -306,7 +290,7 @@ public final class RecordLog implements AutoCloseable {
    *     would run every cell again, and a report made of it would be empty
    */
   public static Content<CellRecord> read(Path file) {
-    ObjectReader reader = JSON.readerFor(CellRecord.class);
+    ObjectReader reader = RunFiles.JSON.readerFor(CellRecord.class);
     return read(file, (json, length) -> reader.readValue(json, 0, length));
   }
 
@@ -320,11 +304,11 @@ public final class RecordLog implements AutoCloseable {
     return read(file, Ending::parse);
   }
 
-  private interface Form<E extends Entry> {
+  private interface Form<E extends RecordEntry> {
     E read(byte[] json, int length) throws IOException;
   }
 
-  private static <E extends Entry> Content<E> read(Path file, Form<E> form) {
+  private static <E extends RecordEntry> Content<E> read(Path file, Form<E> form) {
     Map<String, E> records = new LinkedHashMap<>();
     List<Integer> damaged = new ArrayList<>();
     if (!Files.exists(file)) {
@@ -347,7 +331,7 @@ public final class RecordLog implements AutoCloseable {
         }
       }
     } catch (IOException e) {
-      throw RunDirectory.resource(file, e);
+      throw WholeFile.problem(file, e);
     }
     if (records.isEmpty() && !damaged.isEmpty()) {
       throw EspalierException.config(
@@ -363,7 +347,7 @@ public final class RecordLog implements AutoCloseable {
     try {
       return Files.size(file);
     } catch (IOException e) {
-      throw RunDirectory.resource(file, e);
+      throw WholeFile.problem(file, e);
     }
   }
 
@@ -380,7 +364,7 @@ public final class RecordLog implements AutoCloseable {
         channel.truncate(content.wholeBytes());
         channel.force(true);
       } catch (IOException e) {
-        throw RunDirectory.resource(file, e);
+        throw WholeFile.problem(file, e);
       }
     }
   }
@@ -441,7 +425,7 @@ public final class RecordLog implements AutoCloseable {
     }
   }
 
-  private static <E extends Entry> @Nullable E parse(Path file, Line at, Form<E> form) {
+  private static <E extends RecordEntry> @Nullable E parse(Path file, Line at, Form<E> form) {
     byte[] line = at.bytes();
     // An editor or a version control system may have made LF a CR LF.
     int length = line.length > 0 && line[line.length - 1] == '\r' ? line.length - 1 : line.length;

@@ -1,26 +1,20 @@
 package org.espalier.records;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
-import org.espalier.plugins.Canonical;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Where a run keeps what it made: {@code study.yaml}, {@code run.json}, {@code resolved.json},
@@ -137,7 +131,7 @@ public record RunDirectory(Path root) {
     try {
       Files.createDirectories(root);
     } catch (IOException e) {
-      throw resource(root, e);
+      throw WholeFile.problem(root, e);
     }
     return claimed(root);
   }
@@ -161,7 +155,7 @@ public record RunDirectory(Path root) {
         }
       }
     } catch (IOException e) {
-      throw resource(parent, e);
+      throw WholeFile.problem(parent, e);
     }
   }
 
@@ -222,7 +216,7 @@ public record RunDirectory(Path root) {
               .limit(ENTRIES_SHOWN + 1L)
               .toList();
     } catch (IOException e) {
-      throw resource(root, e);
+      throw WholeFile.problem(root, e);
     }
     if (!entries.isEmpty()) {
       throw EspalierException.config(
@@ -264,7 +258,7 @@ public record RunDirectory(Path root) {
     } catch (FileAlreadyExistsException e) {
       throw busy();
     } catch (IOException e) {
-      throw resource(file, e);
+      throw WholeFile.problem(file, e);
     }
   }
 
@@ -273,104 +267,5 @@ public record RunDirectory(Path root) {
         EspalierException.Code.RESOURCE,
         "The run (" + root + ") is being written by another process.",
         "Maybe wait until it ends.");
-  }
-
-  /**
-   * One line of JSON.
-   *
-   * @param value a record, collection or scalar
-   */
-  public static String toJson(Object value) {
-    try {
-      return RecordLog.JSON.writeValueAsString(Canonical.plain(value));
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("plain values are JSON", e);
-    }
-  }
-
-  /**
-   * Writes a JSON file of the run, indented.
-   *
-   * @param file where
-   * @param value a record, collection or scalar
-   */
-  public static void writeJson(Path file, Object value) {
-    try {
-      String json =
-          RecordLog.JSON
-              .writerWithDefaultPrettyPrinter()
-              .writeValueAsString(Canonical.plain(value));
-      WholeFile.write(file, (json + "\n").getBytes(StandardCharsets.UTF_8));
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("plain values are JSON", e);
-    }
-  }
-
-  /**
-   * Reads a JSON file of the run.
-   *
-   * @param file which
-   */
-  public static JsonNode readJson(Path file) {
-    try {
-      return RecordLog.JSON.readTree(read(file));
-    } catch (JsonProcessingException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          file + ": This is not JSON: " + e.getOriginalMessage() + ".",
-          "Maybe the run directory was edited.",
-          e);
-    }
-  }
-
-  /**
-   * Reads a JSON Lines file of the run.
-   *
-   * @param file which
-   */
-  public static List<JsonNode> readJsonLines(Path file) {
-    List<JsonNode> result = new ArrayList<>();
-    for (String line : read(file).split("\n", -1)) {
-      if (!line.isBlank()) {
-        try {
-          result.add(RecordLog.JSON.readTree(line));
-        } catch (JsonProcessingException e) {
-          throw new EspalierException(
-              EspalierException.Code.CONFIG,
-              file + ":" + (result.size() + 1) + ":1: This is not JSON.",
-              "Maybe the run directory was edited.",
-              e);
-        }
-      }
-    }
-    return result;
-  }
-
-  /**
-   * Reads a text.
-   *
-   * @param file which
-   */
-  public static String read(Path file) {
-    try {
-      return Files.readString(file);
-    } catch (IOException e) {
-      throw resource(file, e);
-    }
-  }
-
-  /**
-   * The complaint about a file that cannot be read or written.
-   *
-   * @param file which
-   * @param e what happened
-   */
-  public static EspalierException resource(Path file, @Nullable IOException e) {
-    return new EspalierException(
-        EspalierException.Code.RESOURCE,
-        "The file (%s) cannot be read or written: %s."
-            .formatted(file, e == null ? "" : e.getClass().getSimpleName() + " " + e.getMessage()),
-        "Maybe free disk space or check permissions; finished records stay readable.",
-        e);
   }
 }

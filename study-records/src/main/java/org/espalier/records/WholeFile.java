@@ -40,7 +40,7 @@ public final class WholeFile {
         replace(file, bytes);
       }
     } catch (IOException e) {
-      throw RunDirectory.resource(file, e);
+      throw problem(file, e);
     }
   }
 
@@ -114,5 +114,20 @@ public final class WholeFile {
     } catch (IOException suppressed) {
       cause.addSuppressed(suppressed);
     }
+  }
+
+  /**
+   * The complaint about a file that cannot be read or written.
+   *
+   * @param file which
+   * @param e what happened
+   */
+  public static EspalierException problem(Path file, @Nullable IOException e) {
+    return new EspalierException(
+        EspalierException.Code.RESOURCE,
+        "The file (%s) cannot be read or written: %s."
+            .formatted(file, e == null ? "" : e.getClass().getSimpleName() + " " + e.getMessage()),
+        "Maybe free disk space or check permissions; finished records stay readable.",
+        e);
   }
 }

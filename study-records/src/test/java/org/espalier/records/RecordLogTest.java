@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -41,9 +42,10 @@ class RecordLogTest {
     ObjectNode tree = (ObjectNode) RecordLog.tree(first);
     tree.put("cell", cell);
     if (failed) {
-      tree.put("status", CellRecord.FAILED).remove(List.of("images", "tree"));
+      tree.put("status", "failed").remove(List.of("images", "tree"));
+      tree.putObject("error").put("code", "NATIVE").put("message", "[NATIVE] It broke.");
     }
-    return RecordLog.JSON.treeToValue(tree, CellRecord.class);
+    return RunFiles.JSON.treeToValue(tree, CellRecord.class);
   }
 
   @Test
@@ -61,13 +63,15 @@ class RecordLogTest {
   }
 
   private static RecordLog.Ending ending(CellRecord record) {
-    CellRecord.Images images = record.images();
+    CellRecord.@Nullable Done done = record instanceof CellRecord.Done d ? d : null;
     return new RecordLog.Ending(
         record.schema(),
         record.cell(),
-        record.status(),
-        images == null ? null : new RecordLog.Ending.Answer(images.answer(), images.answerSha256()),
-        record.tree());
+        done == null ? "failed" : "done",
+        done == null
+            ? null
+            : new RecordLog.Ending.Answer(done.images().answer(), done.images().answerSha256()),
+        done == null ? null : done.tree());
   }
 
   @Test

@@ -3,7 +3,7 @@ package org.espalier.report;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
-import java.util.LinkedHashMap;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -19,8 +19,8 @@ public final class AnytimeCurves {
   private static final int POINTS = 48;
   private static final int RESAMPLES = 800;
 
-  /** The axes of spend. */
-  static final List<String> AXES = List.of("flops", "nfe", "verifierCalls", "seconds");
+  private static final List<Axis> AXES =
+      List.of(Axis.FLOPS, Axis.NFE, Axis.VERIFIER_CALLS, Axis.SECONDS);
 
   private AnytimeCurves() {}
 
@@ -38,14 +38,14 @@ public final class AnytimeCurves {
    * The curves of one series by axis and measure.
    *
    * @param cells the searches of one arm and model at one level
-   * @return by axis, then {@code metric} or {@code score}; left out where there is none
+   * @return by axis, then measure; left out where there is none
    */
-  public static Map<String, Map<String, List<Point>>> of(Collection<CellRecord> cells) {
-    Map<String, Map<String, List<Point>>> result = new LinkedHashMap<>();
-    for (String axis : AXES) {
-      Map<String, List<Point>> byMeasure = new LinkedHashMap<>();
-      for (String measure : List.of("metric", "score")) {
-        List<Point> points = curve(cells, axis, measure.equals("metric"));
+  public static Map<Axis, Map<Measure, List<Point>>> of(Collection<CellRecord> cells) {
+    Map<Axis, Map<Measure, List<Point>>> result = new EnumMap<>(Axis.class);
+    for (Axis axis : AXES) {
+      Map<Measure, List<Point>> byMeasure = new EnumMap<>(Measure.class);
+      for (Measure measure : Measure.values()) {
+        List<Point> points = curve(cells, axis, measure);
         if (!points.isEmpty()) {
           byMeasure.put(measure, points);
         }
@@ -56,7 +56,7 @@ public final class AnytimeCurves {
   }
 
   /** One search's steps: spends, and the incumbent's value from each on. */
-  private record Steps(double[] spends, double[] values) {
+  private record Steps(double[] spends, double[] values, double total) {
     double at(double spend) {
       int i = Arrays.binarySearch(spends, spend);
       int at = i >= 0 ? i : -i - 2;
@@ -64,18 +64,18 @@ public final class AnytimeCurves {
     }
   }
 
-  private static List<Point> curve(Collection<CellRecord> cells, String axis, boolean metric) {
+  private static List<Point> curve(Collection<CellRecord> cells, Axis axis, Measure measure) {
     Map<String, List<Steps>> byPrompt = new TreeMap<>();
     double from = 0;
     double to = 0;
     for (CellRecord cell : cells) {
-      Steps steps = steps(cell, axis, metric);
+      Steps steps = cell instanceof CellRecord.Done done ? steps(done, axis, measure) : null;
       if (steps == null) {
         return List.of();
       }
       byPrompt.computeIfAbsent(cell.prompt().id(), id -> new ArrayList<>()).add(steps);
       from = Math.max(from, steps.spends()[0]);
-      to = Math.max(to, spent(cell, axis));
+      to = Math.max(to, steps.total());
     }
     if (byPrompt.isEmpty() || !(from > 0)) {
       return List.of();
@@ -104,43 +104,34 @@ public final class AnytimeCurves {
     return points;
   }
 
-  private static @Nullable Steps steps(CellRecord cell, String axis, boolean metric) {
+  private static @Nullable Steps steps(CellRecord.Done cell, Axis axis, Measure measure) {
     List<CellRecord.Point> curve = cell.curve();
-    if (!cell.isDone() || curve == null || curve.isEmpty()) {
+    if (curve.isEmpty()) {
       return null;
     }
     double[] spends = new double[curve.size()];
     double[] values = new double[curve.size()];
     for (int i = 0; i < curve.size(); i++) {
       CellRecord.Point point = curve.get(i);
-      Double value = metric ? point.metric() : (Double) point.score();
+      Double value = measure == Measure.METRIC ? point.metric() : (Double) point.score();
       if (value == null) {
         return null;
       }
       spends[i] =
           switch (axis) {
-            case "nfe" -> point.nfe();
-            case "verifierCalls" -> point.verifierCalls();
-            case "seconds" ->
-                cell.time() == null || cell.time().curveNanos().size() <= i
-                    ? 0
-                    : cell.time().curveNanos().get(i) * 1e-9;
+            case NFE -> point.nfe();
+            case VERIFIER_CALLS -> point.verifierCalls();
+            case SECONDS ->
+                cell.time().curveNanos().size() <= i ? 0 : cell.time().curveNanos().get(i) * 1e-9;
             default -> point.flops();
           };
       values[i] = value;
     }
-    return new Steps(spends, values);
+    return new Steps(spends, values, axis == Axis.SECONDS ? nativeSeconds(cell) : axis.of(cell));
   }
 
-  private static double spent(CellRecord cell, String axis) {
-    return switch (axis) {
-      case "nfe" -> cell.axes().nfe();
-      case "verifierCalls" -> cell.axes().verifierCalls();
-      case "seconds" ->
-          cell.time() == null
-              ? 0
-              : cell.time().phaseNanos().values().stream().mapToLong(Long::longValue).sum() * 1e-9;
-      default -> cell.axes().totalFlops();
-    };
+  /** Points of a curve are at native times, so that is where it ends. */
+  private static double nativeSeconds(CellRecord.Done cell) {
+    return cell.time().phaseNanos().values().stream().mapToLong(Long::longValue).sum() * 1e-9;
   }
 }

@@ -20,6 +20,7 @@ import org.espalier.plugins.Canonical;
 import org.espalier.records.CellRecord;
 import org.espalier.records.Images;
 import org.espalier.records.RunDirectory;
+import org.espalier.records.RunFiles;
 import org.espalier.records.WholeFile;
 import org.jspecify.annotations.Nullable;
 
@@ -122,7 +123,7 @@ public final class HtmlReport {
     parts.put("SCRIPT", script);
     // These two scripts run and no other: no handler or address of a plugin's text does.
     parts.put("SCRIPTS", source(chart) + " " + source(script));
-    parts.put("TABLE", escape(data.summary().text()));
+    parts.put("TABLE", escape(SummaryTables.text(data.summary())));
     parts.put("DATA", json);
     StringBuilder out = new StringBuilder(template.length() + json.length() + (1 << 19));
     int at = 0;
@@ -178,33 +179,26 @@ public final class HtmlReport {
     map.put("notes", data.notes());
     Summary summary = data.summary();
     Map<String, Object> levels = new LinkedHashMap<>();
-    for (Summary.Row row : summary.rows()) {
-      levels.computeIfAbsent(
-          row.level(),
-          level ->
-              summary.heading(
-                  level, summary.rows().stream().filter(r -> r.level().equals(level)).toList()));
-    }
+    summary.levels().forEach(level -> levels.put(level, summary.heading(level)));
     map.put("headings", levels);
     map.put("summary", summary);
-    Map<String, List<CellRecord>> series = new HashMap<>();
+    Map<Series, List<CellRecord>> series = new HashMap<>();
     for (CellRecord record : data.records()) {
-      series.computeIfAbsent(key(record), k -> new ArrayList<>()).add(record);
+      series.computeIfAbsent(Series.of(record), any -> new ArrayList<>()).add(record);
     }
-    List<Object> curves = new ArrayList<>();
-    for (Summary.Row row : summary.rows()) {
-      curves.add(
-          AnytimeCurves.of(
-              series.getOrDefault(key(row.arm(), row.model(), row.level()), List.of())));
-    }
-    map.put("curves", curves);
+    map.put(
+        "curves",
+        summary.rows().stream()
+            .map(row -> AnytimeCurves.of(series.getOrDefault(row.series(), List.of())))
+            .toList());
     List<Object> failures = new ArrayList<>();
     int failed = 0;
     for (CellRecord record : data.records()) {
-      if (!record.isDone() || (record.metric() == null && hasJudge(record))) {
+      String why = failure(record);
+      if (why != null) {
         failed++;
         if (failures.size() < MOST_FAILURES) {
-          failures.add(failure(record));
+          failures.add(failure(record, why));
         }
       }
     }
@@ -214,21 +208,11 @@ public final class HtmlReport {
     return map;
   }
 
-  private static String key(CellRecord record) {
-    return key(record.arm(), record.model(), record.level());
-  }
-
-  private static String key(String arm, String model, String level) {
-    return arm + "\n" + model + "\n" + level;
-  }
-
   /** Adds galleries and trees, prompt by prompt, as far as they fit into so many bytes. */
   private static void addCells(
       RunData data, Map<String, Object> map, Size size, long allowedBytes) {
-    Map<String, Integer> rowOf = new HashMap<>();
-    for (Summary.Row row : data.summary().rows()) {
-      rowOf.put(key(row.arm(), row.model(), row.level()), rowOf.size());
-    }
+    Map<Series, Integer> rowOf = new HashMap<>();
+    data.summary().rows().forEach(row -> rowOf.put(row.series(), rowOf.size()));
     long seed = data.records().stream().mapToLong(CellRecord::seed).min().orElse(0);
     Map<String, List<CellRecord>> shown = promptsShown(data, seed);
     List<Object> prompts = new ArrayList<>();
@@ -244,9 +228,9 @@ public final class HtmlReport {
       for (CellRecord record : records) {
         Map<String, Object> cell = cell(record, rowOf);
         String image =
-            record.images() == null
-                ? null
-                : image(data.directory(), record.images().answer(), size);
+            record instanceof CellRecord.Done done
+                ? image(data.directory(), done.images().answer(), size)
+                : null;
         if (image != null) {
           cell.put("image", image);
           bytes += image.length();
@@ -268,7 +252,7 @@ public final class HtmlReport {
       shownRecords.addAll(records);
     }
     for (int i = 0; i < shownRecords.size(); i++) {
-      String name = shownRecords.get(i).tree();
+      String name = shownRecords.get(i) instanceof CellRecord.Done done ? done.tree() : null;
       Tree tree = name == null ? null : tree(data.directory(), name);
       if (tree != null && imageBytes + treeBytes + tree.bytes() <= allowedBytes) {
         treeBytes += tree.bytes();
@@ -282,12 +266,12 @@ public final class HtmlReport {
     map.put("left", data.records().size() - cells.size());
   }
 
-  private static Map<String, Object> cell(CellRecord record, Map<String, Integer> rowOf) {
+  private static Map<String, Object> cell(CellRecord record, Map<Series, Integer> rowOf) {
     Map<String, Object> cell = new LinkedHashMap<>();
     cell.put("prompt", record.prompt().id());
-    cell.put("row", rowOf.get(key(record)));
-    cell.put("status", record.status());
-    cell.put("stop", record.stop());
+    cell.put("row", rowOf.get(Series.of(record)));
+    cell.put("status", record.isDone() ? "done" : "failed");
+    cell.put("stop", record instanceof CellRecord.Done done ? done.found().stop() : null);
     cell.put("metric", record.metric());
     cell.put("score", record.score());
     cell.put("flops", record.axes().totalFlops());
@@ -297,24 +281,27 @@ public final class HtmlReport {
     return cell;
   }
 
-  private static boolean hasJudge(CellRecord record) {
-    return record.evaluation() != null && !record.evaluation().answer().isEmpty();
+  /** Why a cell has no answer, or its answer no metric; null where it has both. */
+  private static @Nullable String failure(CellRecord record) {
+    if (record instanceof CellRecord.Failed failed) {
+      return failed.error().message();
+    }
+    if (record instanceof CellRecord.Done done && !done.evaluation().answer().isEmpty()) {
+      CellRecord.Judged judged = done.evaluation().answer().get(0);
+      if (judged.value() == null) {
+        return "the evaluator failed" + (judged.failed() == null ? "" : ": " + judged.failed());
+      }
+    }
+    return null;
   }
 
-  private static Map<String, Object> failure(CellRecord record) {
+  private static Map<String, Object> failure(CellRecord record, String why) {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("arm", record.arm());
     map.put("model", record.model());
     map.put("level", record.level());
     map.put("prompt", record.prompt().text());
     map.put("seed", record.seed());
-    String why = "the evaluator failed";
-    if (record.error() != null) {
-      why = record.error().message();
-    } else if (record.evaluation() != null
-        && record.evaluation().answer().get(0).failed() != null) {
-      why = "the evaluator failed: " + record.evaluation().answer().get(0).failed();
-    }
     map.put("why", why);
     return map;
   }
@@ -363,7 +350,7 @@ public final class HtmlReport {
     if (!Files.isRegularFile(file)) {
       return null;
     }
-    JsonNode tree = RunDirectory.readJson(file);
+    JsonNode tree = RunFiles.json(file);
     try {
       if (tree.path("sheet") instanceof ObjectNode sheet) {
         Path thumbnails = directory.file(sheet.path("file").asText());

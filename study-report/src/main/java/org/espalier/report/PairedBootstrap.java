@@ -3,9 +3,9 @@ package org.espalier.report;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.apache.commons.math3.random.RandomGenerator;
-import org.apache.commons.math3.random.Well19937c;
-import org.apache.commons.math3.stat.descriptive.rank.Percentile;
+import org.apache.commons.rng.UniformRandomProvider;
+import org.apache.commons.rng.simple.RandomSource;
+import org.apache.commons.statistics.descriptive.Quantile;
 
 /**
  * Percentile bootstrap of a mean over prompts. Prompts are resampled, not samples: the seeds of one
@@ -15,6 +15,10 @@ import org.apache.commons.math3.stat.descriptive.rank.Percentile;
 public final class PairedBootstrap {
   /** Resamples: the Monte Carlo error of a 95 % bound is then about 1 % of the interval. */
   public static final int RESAMPLES = 4000;
+
+  private static final int SEED = 20_250_711;
+  private static final Quantile QUANTILE =
+      Quantile.withDefaults().with(Quantile.EstimationMethod.HF6);
 
   private PairedBootstrap() {}
 
@@ -52,13 +56,13 @@ public final class PairedBootstrap {
   static List<Interval> means(double[][] byPrompt, int resamples) {
     int n = byPrompt.length;
     int measures = byPrompt[0].length;
-    RandomGenerator random = new Well19937c(20250711);
+    UniformRandomProvider random = RandomSource.WELL_19937_C.create(new int[] {SEED});
     double[][] means = new double[measures][resamples];
     double[] sums = new double[measures];
     for (int r = 0; r < resamples; r++) {
       Arrays.fill(sums, 0);
       for (int i = 0; i < n; i++) {
-        add(sums, byPrompt[random.nextInt(n)]);
+        add(sums, byPrompt[below(random, n)]);
       }
       for (int m = 0; m < measures; m++) {
         means[m][r] = sums[m] / n;
@@ -68,14 +72,26 @@ public final class PairedBootstrap {
     for (double[] values : byPrompt) {
       add(sums, values);
     }
-    Percentile percentile = new Percentile();
     List<Interval> intervals = new ArrayList<>(measures);
     for (int m = 0; m < measures; m++) {
-      percentile.setData(means[m]);
-      intervals.add(
-          new Interval(sums[m] / n, percentile.evaluate(2.5), percentile.evaluate(97.5), n));
+      double[] bounds = QUANTILE.evaluate(means[m], 0.025, 0.975);
+      intervals.add(new Interval(sums[m] / n, bounds[0], bounds[1], n));
     }
     return intervals;
+  }
+
+  /** As Java's own generator does it: intervals of published tables repeat to the last digit. */
+  private static int below(UniformRandomProvider random, int n) {
+    if ((n & -n) == n) {
+      return (int) (n * (long) (random.nextInt() >>> 1) >> 31);
+    }
+    int bits;
+    int value;
+    do {
+      bits = random.nextInt() >>> 1;
+      value = bits % n;
+    } while (bits - value + (n - 1) < 0);
+    return value;
   }
 
   private static void add(double[] sums, double[] values) {

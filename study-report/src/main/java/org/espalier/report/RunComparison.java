@@ -70,9 +70,7 @@ public record RunComparison(
       if (difference != null) {
         CellRecord record = entry.getValue();
         differences
-            .computeIfAbsent(
-                record.arm() + " / " + record.model() + " @ " + record.level(),
-                k -> new LinkedHashMap<>())
+            .computeIfAbsent(Series.of(record).toString(), k -> new LinkedHashMap<>())
             .computeIfAbsent(record.prompt().id(), k -> new ArrayList<>())
             .add(difference);
       }
@@ -103,13 +101,8 @@ public record RunComparison(
     Map<String, CellRecord> result = new LinkedHashMap<>();
     for (CellRecord record : data.records()) {
       result.put(
-          "%s / %s @ %s, prompt %s, seed %d"
-              .formatted(
-                  record.arm(),
-                  record.model(),
-                  record.level(),
-                  record.prompt().id(),
-                  record.seed()),
+          "%s, prompt %s, seed %d"
+              .formatted(Series.of(record), record.prompt().id(), record.seed()),
           record);
     }
     return result;
@@ -176,7 +169,7 @@ public record RunComparison(
           (name, interval) ->
               out.append(name)
                   .append(": second less first ")
-                  .append(Summary.interval(interval, 4))
+                  .append(SummaryTables.interval(interval, 4))
                   .append('\n'));
     }
     out.append(equal)

@@ -9,6 +9,7 @@ import java.util.Map;
 import org.espalier.records.CellRecord;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
+import org.espalier.records.RunFiles;
 
 /**
  * A run as read from its directory; no plugin is needed for it.
@@ -41,7 +42,7 @@ public record RunData(
    */
   public static RunData read(RunDirectory directory) {
     RecordLog.Content<CellRecord> content = RecordLog.read(directory.records());
-    JsonNode plan = RunDirectory.readJson(directory.plan());
+    JsonNode plan = RunFiles.json(directory.plan());
     Map<String, Integer> arms = new HashMap<>();
     Map<String, Integer> models = new HashMap<>();
     Map<String, Integer> levels = new HashMap<>();
@@ -61,13 +62,13 @@ public record RunData(
             .thenComparingInt(r -> models.getOrDefault(r.model(), 0)));
     return new RunData(
         directory,
-        RunDirectory.readJson(directory.run()),
-        RunDirectory.readJson(directory.resolved()),
+        RunFiles.json(directory.run()),
+        RunFiles.json(directory.resolved()),
         plan,
-        RunDirectory.readJson(directory.environment()),
-        RunDirectory.readJsonLines(directory.prompts()),
+        RunFiles.json(directory.environment()),
+        RunFiles.jsonLines(directory.prompts()),
         List.copyOf(records),
-        Summary.of(records, records, plan.path("tolerance").asDouble(0.05)),
+        Summary.of(records, plan.path("tolerance").asDouble(0.05)),
         content.notes());
   }
 }

@@ -6,9 +6,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
-/** JSON of a run's parts. */
-final class RunJson {
-  static final ObjectMapper MAPPER =
+/** JSON of a run's parts, members in the order in which they were put. */
+public final class RunJson {
+  private static final ObjectMapper MAPPER =
       JsonMapper.builder().enable(StreamWriteFeature.USE_FAST_DOUBLE_WRITER).build();
 
   private RunJson() {}
@@ -25,7 +25,12 @@ final class RunJson {
     }
   }
 
-  static String pretty(Object value) {
+  /**
+   * Indented JSON, a newline at its end.
+   *
+   * @param value a summary, or maps and lists that hold one
+   */
+  public static String pretty(Object value) {
     try {
       return MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(value) + "\n";
     } catch (JsonProcessingException e) {

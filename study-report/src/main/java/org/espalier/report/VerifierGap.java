@@ -3,7 +3,8 @@ package org.espalier.report;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.apache.commons.math3.stat.descriptive.moment.StandardDeviation;
+import java.util.Objects;
+import org.apache.commons.statistics.descriptive.StandardDeviation;
 import org.espalier.records.CellRecord;
 import org.jspecify.annotations.Nullable;
 
@@ -29,15 +30,15 @@ public record VerifierGap(
    * @param cells cells at the budget in question
    */
   static @Nullable VerifierGap of(List<CellRecord> smallest, List<CellRecord> cells) {
-    double scoreUnit = deviation(smallest, CellRecord::score);
-    double metricUnit = deviation(smallest, CellRecord::metric);
+    double scoreUnit = deviation(smallest, Measure.SCORE);
+    double metricUnit = deviation(smallest, Measure.METRIC);
     if (!(scoreUnit > 0) || !(metricUnit > 0)) {
       return null;
     }
-    Map<String, Double> scoreBefore = Summary.byPrompt(smallest, CellRecord::score);
-    Map<String, Double> metricBefore = Summary.byPrompt(smallest, CellRecord::metric);
-    Map<String, Double> scoreNow = Summary.byPrompt(cells, CellRecord::score);
-    Map<String, Double> metricNow = Summary.byPrompt(cells, CellRecord::metric);
+    Map<String, Double> scoreBefore = Statistics.byPrompt(smallest, Measure.SCORE);
+    Map<String, Double> metricBefore = Statistics.byPrompt(smallest, Measure.METRIC);
+    Map<String, Double> scoreNow = Statistics.byPrompt(cells, Measure.SCORE);
+    Map<String, Double> metricNow = Statistics.byPrompt(cells, Measure.METRIC);
     List<Double> scores = new ArrayList<>();
     List<Double> metrics = new ArrayList<>();
     List<Double> differences = new ArrayList<>();
@@ -60,15 +61,14 @@ public record VerifierGap(
             PairedBootstrap.mean(differences));
   }
 
-  private static double deviation(
-      List<CellRecord> cells, java.util.function.Function<CellRecord, @Nullable Double> value) {
-    StandardDeviation deviation = new StandardDeviation(false);
-    for (CellRecord cell : cells) {
-      Double v = cell.isDone() ? value.apply(cell) : null;
-      if (v != null) {
-        deviation.increment(v);
-      }
-    }
-    return deviation.getN() == 0 ? 0 : deviation.getResult();
+  /** The standard deviation of the answers; 0 without any. */
+  private static double deviation(List<CellRecord> cells, Measure measure) {
+    double[] values =
+        cells.stream()
+            .map(measure::of)
+            .filter(Objects::nonNull)
+            .mapToDouble(value -> Objects.requireNonNull(value))
+            .toArray();
+    return values.length == 0 ? 0 : StandardDeviation.of(values).setBiased(true).getAsDouble();
   }
 }

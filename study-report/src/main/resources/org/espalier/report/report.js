@@ -82,6 +82,7 @@
   }
   const one = (v) => fixed(v, 1);
   const percent = (v) => (100 * v).toFixed(v < 0.1 ? 1 : 0) + ' %';
+  const mean = (r, name) => (r.spends[name] || { mean: 0 }).mean;
   // A mean is never shown without what it may be off by.
   function spend(r, name, form, ...more) {
     const i = r.spends[name];
@@ -102,7 +103,7 @@
         interval(r.metric, 3), interval(r.score, 3),
         spend(r, 'nfe', one), spend(r, 'flops', brief), spend(r, 'decodes', one), spend(r, 'verifierCalls', one),
         spend(r, 'seconds', (v) => fixed(v, 3), el('small', {}, 'engine ' + percent(r.engineShare))),
-        spend(r, 'utilisation', percent, el('span', { class: 'bargraph', style: 'width:' + Math.min(100, 100 * r.utilisation) + '%' })),
+        spend(r, 'utilisation', percent, el('span', { class: 'bargraph', style: 'width:' + Math.min(100, 100 * mean(r, 'utilisation')) + '%' })),
         el('td', {}, (r.failed + r.evaluationFailed) + '/' + r.cells)));
     }
     $('tables').append(el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Results at ' + level },
@@ -215,8 +216,8 @@
     const tip = (item) => item.dataset.label + ': ' + fixed(item.parsed.y, 3) + ' [' + fixed(item.raw.low, 3) + ', ' + fixed(item.raw.high, 3) + '] at ' + brief(item.parsed.x) + (item.raw.level ? ' (' + item.raw.level + ')' : '');
     const points = series.map((name, i) => ({
       label: name, bars: true, borderColor: colour(name), backgroundColor: colour(name), pointStyle: STYLES[i % STYLES.length], pointRadius: 5, borderWidth: 2, tension: 0,
-      data: rows.filter((r) => r.arm + ' / ' + r.model === name && of(r) && r[state.axis] > 0)
-        .map((r) => ({ x: r[state.axis], y: of(r).mean, low: of(r).low, high: of(r).high, level: r.level }))
+      data: rows.filter((r) => r.arm + ' / ' + r.model === name && of(r) && mean(r, state.axis) > 0)
+        .map((r) => ({ x: mean(r, state.axis), y: of(r).mean, low: of(r).low, high: of(r).high, level: r.level }))
         .sort((a, b) => a.x - b.x),
     })).filter((d) => d.data.length);
     charts.push(new Chart($('levels'), { type: 'line', data: { datasets: points }, options: options(tip, points), plugins: [errorBars] }));

@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 
 /** Statistics on records whose answers are known. */
 class SummaryTest {
+  private static final CellRecord.Images IMAGES = new CellRecord.Images("a.png", "", null);
 
   private static CellRecord cell(
       String arm, int prompt, long seed, @Nullable Double metric, double spent) {
@@ -29,41 +30,38 @@ class SummaryTest {
       long seed,
       @Nullable Double metric,
       double spent) {
-    return new CellRecord(
-        1,
-        arm + prompt + seed,
-        CellRecord.DONE,
-        "s",
-        arm,
-        strategy,
-        "m",
-        verifier,
-        new CellRecord.PromptText("p" + prompt, prompt % 2 == 0 ? "even" : "odd", "t"),
-        seed,
-        "4x",
-        new CellRecord.Limits("flops", 100, Map.of()),
-        null,
-        "finished",
-        new CellRecord.Axes(4, 4, 4, (long) spent, 1, 1, 0),
-        Map.of(),
-        spent / 100,
-        metric == null ? 0 : metric,
-        null,
-        metric == null ? 0 : metric,
-        0L,
-        0L,
-        null,
+    return new CellRecord.Done(
+        new CellRecord.Task(
+            1,
+            arm + prompt + seed,
+            "s",
+            arm,
+            strategy,
+            "m",
+            verifier,
+            new CellRecord.PromptText("p" + prompt, prompt % 2 == 0 ? "even" : "odd", "t"),
+            seed,
+            "4x",
+            new CellRecord.Limits("flops", 100, Map.of())),
+        new CellRecord.Spent(
+            new CellRecord.Axes(4, 4, 4, (long) spent, 1, 1, 0), Map.of(), spent / 100),
+        found(metric == null ? 0 : metric),
+        IMAGES,
         null,
         new CellRecord.Evaluation(
             List.of(new CellRecord.Judged("judge", metric, null, metric == null ? "no" : null)),
             List.of(),
-            new CellRecord.Axes(0, 0, 0, 0, 0, 0, 0)),
+            CellRecord.Axes.ZERO),
         List.of(),
-        null);
+        CellRecord.Times.NONE);
+  }
+
+  private static CellRecord.Found found(double score) {
+    return new CellRecord.Found("finished", score, Map.of(), score, 0, 0);
   }
 
   private static Summary summary(List<CellRecord> cells) {
-    return Summary.of(cells, cells, 0.05);
+    return Summary.of(cells, 0.05);
   }
 
   @Test
@@ -96,7 +94,7 @@ class SummaryTest {
       }
     }
     assertThat(summary(many).rows().get(0).metric()).isEqualTo(summary(one).rows().get(0).metric());
-    assertThat(summary(many).rows().get(0).cells()).isEqualTo(50);
+    assertThat(summary(many).rows().get(0).counts().cells()).isEqualTo(50);
   }
 
   @Test
@@ -106,9 +104,9 @@ class SummaryTest {
       cells.add(cell("base", p, 0, p < 2 ? 1.0 : 0.0, 90));
       cells.add(cell("ours", p, 0, p < 7 ? 1.0 : 0.0, 92));
     }
-    Summary.Comparison comparison =
+    Comparison comparison =
         summary(cells).comparisons().stream()
-            .filter(c -> c.measure().equals("metric"))
+            .filter(c -> c.measure() == Measure.METRIC)
             .findFirst()
             .orElseThrow();
     assertThat(comparison.wins()).isEqualTo(5);
@@ -127,8 +125,8 @@ class SummaryTest {
       cells.add(cell("ours", p, 0, p < 2 ? 0.0 : 1.0, 90));
     }
     assertThat(summary(cells).comparisons())
-        .filteredOn(c -> c.measure().equals("metric"))
-        .extracting(Summary.Comparison::wins, Summary.Comparison::losses, c -> c.pValue())
+        .filteredOn(c -> c.measure() == Measure.METRIC)
+        .extracting(Comparison::wins, Comparison::losses, c -> c.pValue())
         .containsExactly(tuple(2, 2, 1.0));
   }
 
@@ -140,8 +138,8 @@ class SummaryTest {
       cells.add(cell("strong", p, 0, 1.0, 90));
       cells.add(cell("weak", p, 0, p < 4 ? 1.0 : 0.0, 90));
     }
-    List<Summary.Comparison> metric =
-        summary(cells).comparisons().stream().filter(c -> c.measure().equals("metric")).toList();
+    List<Comparison> metric =
+        summary(cells).comparisons().stream().filter(c -> c.measure() == Measure.METRIC).toList();
     assertThat(metric).hasSize(2);
     assertThat(metric.get(0).pValue()).isCloseTo(2.0 / 256, within(1e-12));
     assertThat(metric.get(0).adjusted()).isCloseTo(4.0 / 256, within(1e-12));
@@ -162,16 +160,16 @@ class SummaryTest {
     assertThat(summary.rows())
         .extracting(Summary.Row::reference)
         .containsExactly("reference", null, "oracle");
-    assertThat(summary.text())
+    assertThat(SummaryTables.text(summary))
         .contains("alone (reference)", "best (oracle)", "verifier", "judge")
         .doesNotContain("ours (");
     assertThat(summary.comparisons())
-        .filteredOn(c -> c.measure().equals("score"))
-        .extracting(Summary.Comparison::series)
+        .filteredOn(c -> c.measure() == Measure.SCORE)
+        .extracting(Comparison::series)
         .containsExactly("ours / m");
     assertThat(summary.comparisons())
-        .filteredOn(c -> c.measure().equals("metric"))
-        .extracting(Summary.Comparison::series)
+        .filteredOn(c -> c.measure() == Measure.METRIC)
+        .extracting(Comparison::series)
         .containsExactly("ours / m", "best / m");
   }
 
@@ -182,13 +180,13 @@ class SummaryTest {
       cells.add(cell("a", p, 0, 0.0, 90));
       cells.add(cell("b", p, 0, 1.0, 60));
     }
-    assertThat(summary(cells).text()).contains("not an equal-compute comparison");
+    assertThat(SummaryTables.text(summary(cells))).contains("not an equal-compute comparison");
     List<CellRecord> equal = new ArrayList<>();
     for (int p = 0; p < 4; p++) {
       equal.add(cell("a", p, 0, 0.0, 90));
       equal.add(cell("b", p, 0, 1.0, 88));
     }
-    assertThat(summary(equal).text()).contains("equal compute within 5 %");
+    assertThat(SummaryTables.text(summary(equal))).contains("equal compute within 5 %");
   }
 
   @Test
@@ -198,41 +196,33 @@ class SummaryTest {
     cells.add(cell("a", 1, 0, null, 90));
     Summary.Row row = summary(cells).rows().get(0);
     assertThat(row.metric()).isNotNull();
-    assertThat(row.evaluationFailed()).isEqualTo(1);
+    assertThat(row.counts().evaluationFailed()).isEqualTo(1);
     assertThat(row.metric()).isEqualTo(new PairedBootstrap.Interval(1, 1, 1, 1));
   }
 
   private static CellRecord searched(
       String arm, int prompt, double limit, double score, double metric) {
-    return new CellRecord(
-        1,
-        arm + prompt + limit,
-        CellRecord.DONE,
-        "s",
-        arm,
-        "search",
-        "m",
-        new CellRecord.Driver("v", "1", "independent"),
-        new CellRecord.PromptText("p" + prompt, "", "t"),
-        0,
-        limit + "x",
-        new CellRecord.Limits("flops", limit, Map.of()),
-        null,
-        "finished",
-        new CellRecord.Axes(4, 4, 4, 30, 1, 1, 10),
-        Map.of(),
-        1.0,
-        score,
-        null,
-        score,
-        0L,
-        0L,
-        null,
+    return new CellRecord.Done(
+        new CellRecord.Task(
+            1,
+            arm + prompt + limit,
+            "s",
+            arm,
+            "search",
+            "m",
+            new CellRecord.Driver("v", "1", "independent"),
+            new CellRecord.PromptText("p" + prompt, "", "t"),
+            0,
+            limit + "x",
+            new CellRecord.Limits("flops", limit, Map.of())),
+        new CellRecord.Spent(new CellRecord.Axes(4, 4, 4, 30, 1, 1, 10), Map.of(), 1.0),
+        found(score),
+        IMAGES,
         null,
         new CellRecord.Evaluation(
             List.of(new CellRecord.Judged("judge", metric, null, null)),
             List.of(),
-            new CellRecord.Axes(0, 0, 0, 0, 0, 0, 0)),
+            CellRecord.Axes.ZERO),
         List.of(),
         new CellRecord.Times("", 1000, 0, 0, Map.of("verify", 200L, "generate", 700L), List.of()));
   }
@@ -253,7 +243,7 @@ class SummaryTest {
     }
     List<Summary.Row> rows = summary(cells).rows();
     assertThat(rows)
-        .extracting(row -> row.arm() + " " + row.level())
+        .extracting(row -> row.series().arm() + " " + row.series().level())
         .containsExactly(
             "oracle 1.0x",
             "oracle 2.0x",
@@ -270,10 +260,12 @@ class SummaryTest {
     assertThat(gap(rows.get(3)).difference().mean()).isCloseTo(2, within(1e-12));
     assertThat(rows.get(4).gap()).as("one budget only").isNull();
     assertThat(rows.get(6).gap()).as("scores that do not vary").isNull();
-    assertThat(rows.get(0).verifierFlopsShare()).isEqualTo(0.25);
-    assertThat(rows.get(0).verifierSecondsShare()).isCloseTo(0.2, within(1e-12));
-    assertThat(summary(cells).text()).contains("Verifier against metric").contains("20.0 %");
-    assertThat(summary(cells).categories()).isEmpty();
+    assertThat(rows.get(0).shares().verifierFlopsShare()).isEqualTo(0.25);
+    assertThat(rows.get(0).shares().verifierSecondsShare()).isCloseTo(0.2, within(1e-12));
+    assertThat(SummaryTables.text(summary(cells)))
+        .contains("Verifier against metric")
+        .contains("20.0 %");
+    assertThat(SummaryTables.categories(summary(cells)).lines()).isEmpty();
   }
 
   private static VerifierGap gap(Summary.Row row) {

@@ -10,6 +10,7 @@ import org.espalier.api.Prompt;
 import org.espalier.plugins.Canonical;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
+import org.espalier.records.RunFiles;
 import org.espalier.records.WholeFile;
 
 /** What a run directory holds before the first cell. */
@@ -30,14 +31,14 @@ final class NewRun {
       Files.createDirectories(root.resolve("images"));
       Files.createDirectories(root.resolve("trees"));
     } catch (IOException e) {
-      throw RunDirectory.resource(root, e);
+      throw WholeFile.problem(root, e);
     }
     Map<String, Object> resolved = study.resolved();
     WholeFile.write(
         root.resolve("study.yaml"), study.source().text().getBytes(StandardCharsets.UTF_8));
-    RunDirectory.writeJson(directory.resolved(), resolved);
-    RunDirectory.writeJson(directory.plan(), PlanFacts.of(loaded));
-    RunDirectory.writeJson(directory.environment(), Environment.describe());
+    RunFiles.writeJson(directory.resolved(), resolved);
+    RunFiles.writeJson(directory.plan(), PlanFacts.of(loaded));
+    RunFiles.writeJson(directory.environment(), Environment.describe());
     StringBuilder prompts = new StringBuilder();
     for (Prompt prompt : study.prompts()) {
       Map<String, Object> line = new LinkedHashMap<>();
@@ -45,7 +46,7 @@ final class NewRun {
       line.put("tag", prompt.tag());
       line.put("prompt", prompt.text());
       line.put("metadata", prompt.metadata());
-      prompts.append(RunDirectory.toJson(line)).append('\n');
+      prompts.append(RunFiles.jsonLine(line)).append('\n');
     }
     WholeFile.write(directory.prompts(), prompts.toString().getBytes(StandardCharsets.UTF_8));
     Map<String, Object> run = new LinkedHashMap<>();
@@ -57,6 +58,6 @@ final class NewRun {
     run.put("base", study.source().base().toString());
     run.put("overrides", study.source().overrides());
     // Last: a directory with run.json has all the rest.
-    RunDirectory.writeJson(directory.run(), run);
+    RunFiles.writeJson(directory.run(), run);
   }
 }

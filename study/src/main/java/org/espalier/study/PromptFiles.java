@@ -68,8 +68,9 @@ public final class PromptFiles {
    *
    * @param spec where they come from
    * @param base against which a relative file is resolved
+   * @param loader where sets are found
    */
-  public static List<Prompt> load(StudySpec.Prompts spec, Path base) {
+  public static List<Prompt> load(StudySpec.Prompts spec, Path base, ClassLoader loader) {
     List<Prompt> all;
     if (spec.inline() != null) {
       all = new ArrayList<>();
@@ -77,7 +78,7 @@ public final class PromptFiles {
         all.add(Prompt.of(id(i), requireText(spec.inline().get(i), "prompts.inline[" + i + "]")));
       }
     } else if (spec.set() != null) {
-      all = bundled(spec.set());
+      all = bundled(spec.set(), loader);
     } else {
       all = new ArrayList<>();
       for (String name : spec.paths()) {
@@ -182,7 +183,7 @@ public final class PromptFiles {
     }
   }
 
-  private static List<Prompt> bundled(String set) {
+  private static List<Prompt> bundled(String set, ClassLoader loader) {
     if (!set.matches("[a-z][a-z0-9-]*/[A-Za-z0-9_-]+")) {
       throw EspalierException.config(
           "The prompt set (" + set + ") is not of the form world/name.",
@@ -192,7 +193,7 @@ public final class PromptFiles {
     String resource =
         "org/espalier/%s/prompts/%s.jsonl"
             .formatted(set.substring(0, slash), set.substring(slash + 1));
-    try (InputStream in = PromptFiles.class.getClassLoader().getResourceAsStream(resource)) {
+    try (InputStream in = loader.getResourceAsStream(resource)) {
       if (in == null) {
         throw EspalierException.config(
             "The prompt set (" + set + ") is not on the class path.",

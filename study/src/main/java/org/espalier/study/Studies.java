@@ -19,9 +19,9 @@ import org.espalier.api.EspalierException;
 import org.espalier.engine.SearchEngine;
 import org.espalier.plugins.Canonical;
 import org.espalier.plugins.PluginRegistry;
-import org.espalier.records.CellRecord;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
+import org.espalier.records.RunFiles;
 import org.jspecify.annotations.Nullable;
 
 /** Runs and resumes studies: the Java door to what the command line does. */
@@ -173,7 +173,7 @@ public final class Studies {
   }
 
   private static void requireSame(RunDirectory directory, Study study) {
-    String before = RunDirectory.readJson(directory.run()).path("configSha256").asText();
+    String before = RunFiles.json(directory.run()).path("configSha256").asText();
     String now = Canonical.sha256(study.resolved());
     if (!before.equals(now)) {
       throw EspalierException.config(
@@ -236,7 +236,7 @@ public final class Studies {
       return new Found(
           content,
           content.records().values().parallelStream()
-              .filter(ending -> CellRecord.DONE.equals(ending.status()))
+              .filter(RecordLog.Ending::isDone)
               .filter(ending -> isWhole(directory, ending.answer()))
               .filter(ending -> isThere(directory, ending.tree()))
               .map(RecordLog.Ending::cell)

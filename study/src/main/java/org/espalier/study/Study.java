@@ -65,7 +65,11 @@ public record Study(
    */
   public static Study bind(StudySource source, PluginRegistry registry) {
     StudySpec spec = source.bind();
-    return bind(source, spec, registry, () -> PromptFiles.load(spec.prompts(), source.base()));
+    return bind(
+        source,
+        spec,
+        registry,
+        () -> PromptFiles.load(spec.prompts(), source.base(), registry.loader()));
   }
 
   /**

@@ -3,7 +3,6 @@ package org.espalier.study;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -19,9 +18,7 @@ import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Verdict;
 import org.espalier.api.VerifierRole;
-import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
-import org.espalier.compute.Phase;
 import org.espalier.engine.EngineOptions;
 import org.espalier.engine.IncumbentPoint;
 import org.espalier.engine.SearchEngine;
@@ -33,6 +30,7 @@ import org.espalier.records.CellRecord;
 import org.espalier.records.Images;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
+import org.espalier.records.RunFiles;
 import org.espalier.records.WholeFile;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
@@ -241,13 +239,12 @@ public final class StudyRunner {
     String treeFile = "trees/" + cell.file() + ".json";
     WholeFile.write(
         directory.root().resolve(treeFile),
-        (RunDirectory.toJson(tree.json(cell.key(), outcome, sheetFile)) + "\n")
+        (RunFiles.jsonLine(tree.json(cell.key(), outcome, sheetFile)) + "\n")
             .getBytes(StandardCharsets.UTF_8));
-    return record(
-        cell,
-        CellRecord.DONE,
-        null,
-        outcome,
+    return new CellRecord.Done(
+        task(cell),
+        spent(cell, outcome),
+        found(outcome),
         new CellRecord.Images(image, Canonical.sha256(png), other),
         treeFile,
         new CellRecord.Evaluation(answer, incumbent, CellRecord.Axes.of(evaluation)),
@@ -317,42 +314,18 @@ public final class StudyRunner {
   }
 
   private CellRecord failed(Cell cell, String code, String message, String started) {
-    return record(
-        cell,
-        CellRecord.FAILED,
+    return new CellRecord.Failed(
+        task(cell),
         new CellRecord.Failure(code, message),
-        null,
-        null,
-        null,
-        null,
-        null,
         new CellRecord.Times(started, 0, 0, 0, Map.of(), List.of()));
   }
 
-  private CellRecord record(
-      Cell cell,
-      String status,
-      CellRecord.@Nullable Failure failure,
-      @Nullable SearchOutcome outcome,
-      CellRecord.@Nullable Images images,
-      @Nullable String tree,
-      CellRecord.@Nullable Evaluation evaluation,
-      @Nullable List<CellRecord.Point> curve,
-      CellRecord.Times times) {
-    ComputeUnit unit = cell.budget().unit();
+  private CellRecord.Task task(Cell cell) {
     Map<String, Double> caps = new TreeMap<>();
-    cell.budget().caps().forEach((u, v) -> caps.put(u.name().toLowerCase(Locale.ROOT), v));
-    Map<String, CellRecord.Axes> phases = null;
-    if (outcome != null) {
-      phases = new TreeMap<>();
-      for (Map.Entry<Phase, Cost> entry : new EnumMap<>(outcome.ledger().byPhase()).entrySet()) {
-        phases.put(lower(entry.getKey()), CellRecord.Axes.of(entry.getValue()));
-      }
-    }
-    return new CellRecord(
+    cell.budget().caps().forEach((unit, cap) -> caps.put(lower(unit), cap));
+    return new CellRecord.Task(
         RecordLog.SCHEMA,
         cell.key(),
-        status,
         loaded.study().spec().study(),
         cell.arm().label(),
         cell.arm().strategy().strategy().card().id(),
@@ -361,25 +334,31 @@ public final class StudyRunner {
         new CellRecord.PromptText(cell.prompt().id(), cell.prompt().tag(), cell.prompt().text()),
         cell.seed(),
         cell.level().label(),
-        new CellRecord.Limits(unit.name().toLowerCase(Locale.ROOT), cell.budget().limit(), caps),
-        failure,
-        outcome == null ? null : outcome.stop().name().toLowerCase(Locale.ROOT),
-        outcome == null ? null : CellRecord.Axes.of(outcome.ledger().total()),
-        phases,
-        outcome == null ? null : unit.of(outcome.ledger().total()) / cell.budget().limit(),
-        outcome == null ? null : outcome.score(),
-        outcome == null ? null : scoreParts(outcome),
-        outcome == null ? null : outcome.incumbentScore(),
-        outcome == null ? null : (Long) outcome.best(),
-        outcome == null ? null : (Long) outcome.incumbent(),
-        images,
-        tree,
-        evaluation,
-        curve,
-        times);
+        new CellRecord.Limits(lower(cell.budget().unit()), cell.budget().limit(), caps));
   }
 
-  private static @Nullable Map<String, Double> scoreParts(SearchOutcome outcome) {
+  private static CellRecord.Spent spent(Cell cell, SearchOutcome outcome) {
+    Map<String, CellRecord.Axes> phases = new TreeMap<>();
+    outcome
+        .ledger()
+        .byPhase()
+        .forEach((phase, cost) -> phases.put(lower(phase), CellRecord.Axes.of(cost)));
+    Cost total = outcome.ledger().total();
+    return new CellRecord.Spent(
+        CellRecord.Axes.of(total), phases, cell.budget().unit().of(total) / cell.budget().limit());
+  }
+
+  private static CellRecord.Found found(SearchOutcome outcome) {
+    return new CellRecord.Found(
+        lower(outcome.stop()),
+        outcome.score(),
+        scoreParts(outcome),
+        outcome.incumbentScore(),
+        outcome.best(),
+        outcome.incumbent());
+  }
+
+  private static Map<String, Double> scoreParts(SearchOutcome outcome) {
     for (TreeNode node : outcome.tree()) {
       if (node.id() == outcome.best()
           && node.verdicts().get(VerifierRole.SEARCH) instanceof Verdict.Scored scored
@@ -387,7 +366,7 @@ public final class StudyRunner {
         return new TreeMap<>(scored.parts());
       }
     }
-    return null;
+    return Map.of();
   }
 
   private static CellRecord.Point point(IncumbentPoint point, @Nullable Double metric) {
@@ -402,7 +381,7 @@ public final class StudyRunner {
         metric);
   }
 
-  private static String lower(Phase phase) {
-    return phase.name().toLowerCase(Locale.ROOT);
+  private static String lower(Enum<?> name) {
+    return name.name().toLowerCase(Locale.ROOT);
   }
 }

@@ -8,6 +8,7 @@ import java.util.Set;
 import org.espalier.plugins.ConfigTree;
 import org.espalier.plugins.RecordBinder;
 import org.espalier.records.RunDirectory;
+import org.espalier.records.RunFiles;
 
 /**
  * A study's text, and what was laid over it on the command line.
@@ -33,7 +34,7 @@ public record StudySource(String name, String text, Path base, List<String> over
     Path parent = file.toAbsolutePath().getParent();
     return new StudySource(
         file.toString(),
-        RunDirectory.read(file),
+        RunFiles.text(file),
         parent == null ? Path.of("").toAbsolutePath() : parent,
         overrides);
   }
@@ -44,12 +45,12 @@ public record StudySource(String name, String text, Path base, List<String> over
    * @param directory the run
    */
   public static StudySource of(RunDirectory directory) {
-    JsonNode run = RunDirectory.readJson(directory.run());
+    JsonNode run = RunFiles.json(directory.run());
     List<String> overrides = new ArrayList<>();
     run.path("overrides").forEach(node -> overrides.add(node.asText()));
     return new StudySource(
         run.path("file").asText("study.yaml"),
-        RunDirectory.read(directory.root().resolve("study.yaml")),
+        RunFiles.text(directory.root().resolve("study.yaml")),
         Path.of(run.path("base").asText("")),
         overrides);
   }

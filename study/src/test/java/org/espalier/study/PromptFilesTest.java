@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class PromptFilesTest {
+  private static final ClassLoader LOADER = PromptFilesTest.class.getClassLoader();
 
   @Test
   void genevalLinesKeepTheirMetadata() {
@@ -111,7 +112,9 @@ class PromptFilesTest {
 
   private static List<Prompt> inline(String... prompts) {
     return PromptFiles.load(
-        new StudySpec.Prompts(null, null, null, List.of(prompts), null, null, null), Path.of(""));
+        new StudySpec.Prompts(null, null, null, List.of(prompts), null, null, null),
+        Path.of(""),
+        LOADER);
   }
 
   @Test
@@ -128,7 +131,7 @@ class PromptFilesTest {
 
   private static List<Prompt> files(Path base, String... names) {
     return PromptFiles.load(
-        new StudySpec.Prompts(null, List.of(names), null, null, null, null, null), base);
+        new StudySpec.Prompts(null, List.of(names), null, null, null, null, null), base, LOADER);
   }
 
   @Test
@@ -143,12 +146,12 @@ class PromptFilesTest {
   void aLimitTakesFromAllTagsInTurn() {
     StudySpec.Prompts spec =
         new StudySpec.Prompts(null, null, "shapes/geneval", null, null, 8, null);
-    List<Prompt> prompts = PromptFiles.load(spec, Path.of(""));
+    List<Prompt> prompts = PromptFiles.load(spec, Path.of(""), LOADER);
     assertThat(prompts).hasSize(8);
     assertThat(prompts.stream().map(Prompt::tag).distinct().count()).isGreaterThanOrEqualTo(6);
     StudySpec.Prompts more =
         new StudySpec.Prompts(null, null, "shapes/geneval", null, null, 16, null);
-    assertThat(PromptFiles.load(more, Path.of(""))).containsAll(prompts);
+    assertThat(PromptFiles.load(more, Path.of(""), LOADER)).containsAll(prompts);
   }
 
   @Test

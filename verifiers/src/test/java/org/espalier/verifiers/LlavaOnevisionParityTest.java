@@ -48,12 +48,11 @@ class LlavaOnevisionParityTest {
           System.arraycopy(logits, 0, actual, row * logits.length, logits.length);
 
           // What the verifier runs: the last place alone, and the same reached with held keys.
-          int vocabulary = architecture.vocabulary();
+          int vocabulary = architecture.decoder().vocabulary();
           float[] last = Arrays.copyOfRange(logits, logits.length - vocabulary, logits.length);
-          try (LlavaNetwork.Read whole = network.prefill(tiles, plan, ids);
-              LlavaNetwork.Read most =
-                  network.prefill(tiles, plan, Arrays.copyOf(ids, ids.length - 2));
-              LlavaNetwork.Read read =
+          try (JudgeRead whole = network.prefill(tiles, plan, ids);
+              JudgeRead most = network.prefill(tiles, plan, Arrays.copyOf(ids, ids.length - 2));
+              JudgeRead read =
                   network.step(most, Arrays.copyOfRange(ids, ids.length - 2, ids.length))) {
             assertThat(ParityCase.largestError(whole.logits().toFloats(), last)).isLessThan(1e-5);
             assertThat(ParityCase.largestError(read.logits().toFloats(), last)).isLessThan(1e-5);

@@ -11,14 +11,17 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
+import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
+import org.espalier.testkit.VerifierContract;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -161,5 +164,34 @@ class PreferenceVerifiersTest {
     assertThat(ServiceLoader.load(VerifierProvider.class))
         .extracting(VerifierProvider::id)
         .contains("pickscore", "hps-v2");
+  }
+
+  @Nested
+  class PickScoreContract extends VerifierContract {
+    @Override
+    protected Verifier create() {
+      layOut("weights", "model.safetensors", true);
+      return new PickScoreProvider()
+          .load(new PickScoreConfig("reward"), TinyCheckpoints.context(base));
+    }
+
+    @Override
+    protected Prompt prompt() {
+      return Prompt.of("contract", "w3 w4");
+    }
+  }
+
+  @Nested
+  class HpsV2Contract extends VerifierContract {
+    @Override
+    protected Verifier create() {
+      layOut("openclip", "open_clip_model.safetensors", false);
+      return new HpsV2Provider().load(new HpsV2Config("reward"), TinyCheckpoints.context(base));
+    }
+
+    @Override
+    protected Prompt prompt() {
+      return Prompt.of("contract", "w3 w4");
+    }
   }
 }
