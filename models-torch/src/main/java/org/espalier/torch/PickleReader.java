@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.espalier.api.EspalierException;
 import org.jspecify.annotations.Nullable;
@@ -76,24 +77,39 @@ final class PickleReader {
 
   private final ByteBuffer in;
   private final Function<String, EspalierException> malformed;
+  private final Consumer<Storage> storages;
   private final List<@Nullable Object> stack = new ArrayList<>();
   private final Deque<Integer> marks = new ArrayDeque<>();
   private final Map<Integer, @Nullable Object> memo = new HashMap<>();
 
-  private PickleReader(byte[] pickle, Function<String, EspalierException> malformed) {
-    this.in = ByteBuffer.wrap(pickle).order(ByteOrder.LITTLE_ENDIAN);
+  private PickleReader(
+      ByteBuffer in, Function<String, EspalierException> malformed, Consumer<Storage> storages) {
+    this.in = in.order(ByteOrder.LITTLE_ENDIAN);
     this.malformed = malformed;
+    this.storages = storages;
   }
 
   /**
    * Reads a pickle.
    *
-   * @param pickle its bytes
+   * @param in its bytes; stands behind it afterwards
    * @param malformed the error of a file that "..." (for example "is truncated")
    * @return Map, List, Tensor, String, Long, Double, Boolean, null, or something opaque
    */
-  static @Nullable Object read(byte[] pickle, Function<String, EspalierException> malformed) {
-    return new PickleReader(pickle, malformed).run();
+  static @Nullable Object read(ByteBuffer in, Function<String, EspalierException> malformed) {
+    return read(in, malformed, storage -> {});
+  }
+
+  /**
+   * Reads a pickle.
+   *
+   * @param in its bytes; stands behind it afterwards
+   * @param malformed the error of a file that "..."
+   * @param storages told of each storage as often as it is referred to
+   */
+  static @Nullable Object read(
+      ByteBuffer in, Function<String, EspalierException> malformed, Consumer<Storage> storages) {
+    return new PickleReader(in, malformed, storages).run();
   }
 
   private @Nullable Object run() {
@@ -437,6 +453,8 @@ final class PickleReader {
         || !(tuple.values.get(2) instanceof String key)) {
       throw malformed.apply("refers to something that is no storage");
     }
-    return new Storage(of.dtype, key);
+    Storage storage = new Storage(of.dtype, key);
+    storages.accept(storage);
+    return storage;
   }
 }

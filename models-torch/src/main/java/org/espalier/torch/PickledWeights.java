@@ -5,7 +5,10 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -16,10 +19,11 @@ import org.espalier.api.EspalierException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Weights that PyTorch 1.6 or later has saved: a zip archive with a pickle and one stored entry a
- * storage. The pickle is read as data ({@link PickleReader}); tensors of nested dictionaries are
- * named by their path ({@code vae.decoder.conv_in.weight}); anything but tensors and dictionaries
- * is skipped.
+ * Weights that PyTorch has saved: since 1.6 a zip archive with a pickle and one stored entry a
+ * storage, before that, or where it was asked to, pickles one after the other with the storages
+ * behind them. The pickle is read as data ({@link PickleReader}); tensors of nested dictionaries
+ * are named by their path ({@code vae.decoder.conv_in.weight}); anything but tensors and
+ * dictionaries is skipped.
  */
 final class PickledWeights implements WeightSource {
   /** Bytes of the pickle, unpacked; a checkpoint of 10,000 tensors has 2 million. */
@@ -34,29 +38,36 @@ final class PickledWeights implements WeightSource {
   private final Map<String, Stored> tensors = new TreeMap<>();
   private int entries;
 
+  /** What files of the old form begin with: a pickle of their magic number. */
+  private static final byte[] OLD_MAGIC = HexFormat.of().parseHex("80028a0a6cfc9c46f9206aa850192e");
+
   /** A tensor as found: where its first byte lies in the file. */
   private record Stored(TensorInfo info, long begin) {}
+
+  /** Where the values of a storage lie in the file: first byte and length. */
+  private record Extent(long begin, long size) {}
+
+  /** Finds storages. */
+  @FunctionalInterface
+  private interface Storages {
+    /**
+     * Finds a storage.
+     *
+     * @param tensor for messages
+     * @param key of the storage
+     */
+    Extent find(String tensor, String key) throws IOException;
+  }
 
   PickledWeights(Path path) {
     this.path = path;
     this.file = new MappedFile(path);
-    try (ZipFile zip = ZipFile.builder().setPath(path).get()) {
-      ZipArchiveEntry pickle = null;
-      for (ZipArchiveEntry entry : Collections.list(zip.getEntries())) {
-        if (entry.getName().equals("data.pkl") || entry.getName().endsWith("/data.pkl")) {
-          if (pickle != null) {
-            throw malformed("has two pickles (" + pickle.getName() + ", " + entry.getName() + ")");
-          }
-          pickle = entry;
-        }
+    try {
+      if (isOld()) {
+        readOld();
+      } else {
+        readArchive();
       }
-      if (pickle == null) {
-        throw malformed("has no data.pkl");
-      }
-      String root = pickle.getName().substring(0, pickle.getName().length() - "data.pkl".length());
-      requireLittleEndian(zip, root);
-      Object top = PickleReader.read(content(zip, pickle, LARGEST_PICKLE), this::malformed);
-      collect("", top, zip, root, 0);
       if (tensors.isEmpty()) {
         throw malformed("has no tensors");
       }
@@ -72,8 +83,85 @@ final class PickledWeights implements WeightSource {
               + " cannot be read as a PyTorch archive: "
               + e.getMessage()
               + ".",
-          "Maybe it is truncated, or of PyTorch before 1.6; save it again, best as safetensors.",
+          "Maybe it is truncated or no checkpoint; save it again, best as safetensors.",
           e);
+    }
+  }
+
+  private boolean isOld() {
+    if (file.size() < OLD_MAGIC.length) {
+      return false;
+    }
+    byte[] start = new byte[OLD_MAGIC.length];
+    file.map(0, start.length).get(start);
+    return Arrays.equals(start, OLD_MAGIC);
+  }
+
+  /**
+   * Pickles of magic number, version, machine, content and keys; then length and values of each.
+   */
+  private void readOld() throws IOException {
+    ByteBuffer in = file.map(0, Math.min(file.size(), LARGEST_PICKLE));
+    PickleReader.read(in, this::malformed);
+    PickleReader.read(in, this::malformed);
+    if (PickleReader.read(in, this::malformed) instanceof Map<?, ?> machine
+        && Boolean.FALSE.equals(machine.get("little_endian"))) {
+      throw malformed("was saved on a machine of the byte order big");
+    }
+    Map<String, DType> types = new HashMap<>();
+    Object top =
+        PickleReader.read(
+            in, this::malformed, storage -> types.put(storage.key(), storage.dtype()));
+    if (!(PickleReader.read(in, this::malformed) instanceof List<?> keys)) {
+      throw malformed("does not say in which order its values lie");
+    }
+    Map<String, Extent> extents = new HashMap<>();
+    long at = in.position();
+    for (Object key : keys) {
+      DType type = types.get(String.valueOf(key));
+      if (type == null || at > file.size() - 8) {
+        throw malformed("is truncated or damaged at the storage " + key);
+      }
+      long count = file.map(at, 8).getLong();
+      long room = file.size() - at - 8;
+      if (count < 0 || count > room / type.bytes()) {
+        throw malformed("is truncated or damaged at the storage " + key);
+      }
+      extents.put(String.valueOf(key), new Extent(at + 8, count * type.bytes()));
+      at += 8 + count * type.bytes();
+    }
+    collect(
+        "",
+        top,
+        (tensor, key) -> {
+          Extent extent = extents.get(key);
+          if (extent == null) {
+            throw malformed("lacks the data of tensor " + tensor);
+          }
+          return extent;
+        },
+        0);
+  }
+
+  private void readArchive() throws IOException {
+    try (ZipFile zip = ZipFile.builder().setPath(path).get()) {
+      ZipArchiveEntry pickle = null;
+      for (ZipArchiveEntry entry : Collections.list(zip.getEntries())) {
+        if (entry.getName().equals("data.pkl") || entry.getName().endsWith("/data.pkl")) {
+          if (pickle != null) {
+            throw malformed("has two pickles (" + pickle.getName() + ", " + entry.getName() + ")");
+          }
+          pickle = entry;
+        }
+      }
+      if (pickle == null) {
+        throw malformed("has no data.pkl");
+      }
+      String root = pickle.getName().substring(0, pickle.getName().length() - "data.pkl".length());
+      requireLittleEndian(zip, root);
+      Object top =
+          PickleReader.read(ByteBuffer.wrap(content(zip, pickle, LARGEST_PICKLE)), this::malformed);
+      collect("", top, (tensor, key) -> extent(zip, root, tensor, key), 0);
     }
   }
 
@@ -98,7 +186,7 @@ final class PickledWeights implements WeightSource {
     }
   }
 
-  private void collect(String name, @Nullable Object value, ZipFile zip, String root, int depth)
+  private void collect(String name, @Nullable Object value, Storages storages, int depth)
       throws IOException {
     if (++entries > MOST_ENTRIES) {
       throw malformed("has more than " + MOST_ENTRIES + " entries");
@@ -112,17 +200,16 @@ final class PickledWeights implements WeightSource {
         if (name.length() + child.length() >= LONGEST_NAME) {
           throw malformed("has a name of more than " + LONGEST_NAME + " characters");
         }
-        collect(
-            name.isEmpty() ? child : name + "." + child, entry.getValue(), zip, root, depth + 1);
+        collect(name.isEmpty() ? child : name + "." + child, entry.getValue(), storages, depth + 1);
       }
     } else if (value instanceof PickleReader.Tensor tensor) {
-      if (tensors.put(name, locate(name, tensor, zip, root)) != null) {
+      if (tensors.put(name, locate(name, tensor, storages)) != null) {
         throw malformed("has two tensors of the name " + name);
       }
     }
   }
 
-  private Stored locate(String name, PickleReader.Tensor tensor, ZipFile zip, String root)
+  private Stored locate(String name, PickleReader.Tensor tensor, Storages storages)
       throws IOException {
     DType dtype = tensor.storage().dtype();
     TensorInfo info;
@@ -144,7 +231,19 @@ final class PickledWeights implements WeightSource {
       }
       dense *= tensor.shape().get(axis);
     }
-    ZipArchiveEntry entry = zip.getEntry(root + "data/" + tensor.storage().key());
+    Extent extent = storages.find(name, tensor.storage().key());
+    long size = extent.size;
+    if (bytes > size || tensor.offset() < 0 || tensor.offset() > (size - bytes) / dtype.bytes()) {
+      throw malformed(
+          "has a tensor %s of %d bytes from element %d on, outside of its storage of %d bytes"
+                  .formatted(name, bytes, tensor.offset(), size)
+              + ": it is truncated or damaged");
+    }
+    return new Stored(info, extent.begin + tensor.offset() * dtype.bytes());
+  }
+
+  private Extent extent(ZipFile zip, String root, String name, String key) throws IOException {
+    ZipArchiveEntry entry = zip.getEntry(root + "data/" + key);
     if (entry == null) {
       throw malformed("lacks the data of tensor " + name);
     }
@@ -157,13 +256,7 @@ final class PickledWeights implements WeightSource {
     if (begin < 0 || size < 0 || size > file.size() || begin > file.size() - size) {
       throw malformed("is truncated at tensor " + name);
     }
-    if (bytes > size || tensor.offset() < 0 || tensor.offset() > (size - bytes) / dtype.bytes()) {
-      throw malformed(
-          "has a tensor %s of %d bytes from element %d on, outside of its storage of %d bytes"
-                  .formatted(name, bytes, tensor.offset(), size)
-              + ": it is truncated or damaged");
-    }
-    return new Stored(info, begin + tensor.offset() * dtype.bytes());
+    return new Extent(begin, size);
   }
 
   private EspalierException malformed(String what) {

@@ -79,7 +79,7 @@ public final class SafetensorsFile implements WeightSource {
     }
     byte[] text = new byte[(int) length];
     file.map(8, length).get(text);
-    Header header = ModelJson.parse(text, Header.class, "the header of the weights file " + path);
+    Header header = ModelJson.parse(text, Header.class, "The header of the weights file " + path);
     long dataStart = 8 + length;
     if (header.metadata != null) {
       metadata.putAll(header.metadata);

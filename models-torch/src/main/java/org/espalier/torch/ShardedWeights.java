@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.espalier.api.EspalierException;
 import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +47,7 @@ final class ShardedWeights implements WeightSource {
     if (map == null || map.isEmpty()) {
       throw malformed("has no weight_map");
     }
+    requireShards(map);
     for (Map.Entry<String, String> entry : map.entrySet()) {
       String shardName = entry.getValue();
       WeightSource shard = shards.get(String.valueOf(shardName));
@@ -71,6 +73,27 @@ final class ShardedWeights implements WeightSource {
     }
   }
 
+  /** All shards that are not there, in one error. */
+  private void requireShards(Map<String, String> map) {
+    Path folder = index.toAbsolutePath().getParent();
+    Set<String> missing = new TreeSet<>();
+    for (String name : map.values()) {
+      if (folder != null && name != null && name.matches("[\\w.-]+")) {
+        Path file = folder.resolve(name);
+        if (!Files.isRegularFile(file)) {
+          missing.add(file + (Files.isSymbolicLink(file) ? ", whose link leads nowhere" : ""));
+        }
+      }
+    }
+    if (!missing.isEmpty()) {
+      throw malformed(
+          missing.size() == 1
+              ? "names a shard that does not exist (" + missing.iterator().next() + ")"
+              : "names %d shards that do not exist (%s)"
+                  .formatted(missing.size(), String.join("; ", missing)));
+    }
+  }
+
   private WeightSource openShard(String name) {
     Path folder = index.toAbsolutePath().getParent();
     Path file;
@@ -87,10 +110,7 @@ final class ShardedWeights implements WeightSource {
       throw malformed("names another index as a shard (" + name + ")");
     }
     if (!Files.isRegularFile(file)) {
-      throw malformed(
-          Files.isSymbolicLink(file)
-              ? "names a shard whose link leads nowhere (" + file + ")"
-              : "names a shard that does not exist (" + file + ")");
+      throw malformed("names a shard that does not exist (" + file + ")");
     }
     requireInside(folder, file);
     return WeightSource.open(file);

@@ -3,6 +3,7 @@ package org.espalier.torch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
@@ -11,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
@@ -94,6 +96,49 @@ class PickledWeightsTest {
       assertThat(source.under("vae.").floats("weight")).containsExactly(2, 3, 4, 5);
       assertThatThrownBy(() -> source.info("weight")).hasMessageContaining("no tensor weight");
     }
+  }
+
+  /** The form before zip archives: pickles, then each storage with its length. */
+  private static byte[] old(byte[] content, String key, long count, byte[] storage) {
+    byte[] machine = new Pickle().op('}').text("little_endian").op(0x88, 's').end();
+    byte[] keys = new Pickle().op(']').text(key).op('a').end();
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    out.writeBytes(
+        new Pickle().op(0x8a, 10).raw(HexFormat.of().parseHex("6cfc9c46f9206aa85019")).end());
+    out.writeBytes(new Pickle().op('M', 0xe9, 3).end());
+    out.writeBytes(machine);
+    out.writeBytes(content);
+    out.writeBytes(keys);
+    out.writeBytes(ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(count).array());
+    out.writeBytes(storage);
+    return out.toByteArray();
+  }
+
+  @Test
+  void readsTheFormOfBeforeToo() throws IOException {
+    Files.write(file, old(wrapped(), "0", 5, floats(1, 2, 3, 4, 5)));
+    try (WeightSource source = WeightSource.open(file)) {
+      assertThat(source.names()).containsExactly("vae.column", "vae.weight");
+      assertThat(source.floats("vae.weight")).containsExactly(2, 3, 4, 5);
+      assertThat(source.floats("vae.column")).containsExactly(1, 2, 3);
+    }
+  }
+
+  @Test
+  void refusesEveryBeginningOfAnOldFile() throws IOException {
+    byte[] whole = old(wrapped(), "0", 5, floats(1, 2, 3, 4, 5));
+    for (int length = 0; length < whole.length; length++) {
+      Files.write(file, Arrays.copyOf(whole, length));
+      refused("weights file");
+    }
+    Files.write(file, old(wrapped(), "0", 6, floats(1, 2, 3, 4, 5)));
+    refused("truncated or damaged at the storage 0");
+    Files.write(file, old(wrapped(), "0", -1, floats(1, 2, 3, 4, 5)));
+    refused("truncated or damaged at the storage 0");
+    Files.write(file, old(wrapped(), "1", 5, floats(1, 2, 3, 4, 5)));
+    refused("truncated or damaged at the storage 1");
+    Files.write(file, old(wrapped(), "0", 4, floats(1, 2, 3, 4, 5)));
+    refused("outside of its storage");
   }
 
   @Test

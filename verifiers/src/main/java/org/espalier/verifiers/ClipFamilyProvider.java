@@ -75,7 +75,18 @@ abstract class ClipFamilyProvider<C extends Record> implements VerifierProvider<
   }
 
   private OpenedCheckpoint<ClipArchitecture> open(C config, LoadContext context) {
-    Path found = WeightsLocation.resolve(id(), weights(config), context);
+    return open(id(), weights(config), context);
+  }
+
+  /**
+   * Opens a checkpoint of CLIP's form.
+   *
+   * @param id of the provider whose bundles may be named
+   * @param weights directory, file or bundle
+   * @param context where paths start
+   */
+  static OpenedCheckpoint<ClipArchitecture> open(String id, String weights, LoadContext context) {
+    Path found = WeightsLocation.resolve(id, weights, context);
     Path directory = Files.isDirectory(found) ? found : directory(found);
     WeightSource source =
         OpenClipLayout.canonical(
@@ -96,7 +107,7 @@ abstract class ClipFamilyProvider<C extends Record> implements VerifierProvider<
         directory,
         json,
         source,
-        weights -> ClipArchitecture.of(json, weights),
+        tensors -> ClipArchitecture.of(json, tensors),
         architecture ->
             transform(
                 directory,
@@ -125,7 +136,7 @@ abstract class ClipFamilyProvider<C extends Record> implements VerifierProvider<
     }
   }
 
-  private static TextTokenizer tokenizer(OpenedCheckpoint<ClipArchitecture> opened) {
+  static TextTokenizer tokenizer(OpenedCheckpoint<ClipArchitecture> opened) {
     return opened.tokenizer(opened.architecture().text().maxPositionEmbeddings());
   }
 

@@ -99,6 +99,16 @@ final class TinyCheckpoints {
     return directory;
   }
 
+  static Path mask2former(Path directory) {
+    ParityCase parity = parity("mask2former-tiny-a");
+    try (SafetensorsFile golden = parity.golden()) {
+      write(directory, "config.json", metadata(golden, "config"));
+      write(directory, "preprocessor_config.json", metadata(golden, "preprocessor_config"));
+      copy(parity, "weights", directory.resolve("model.safetensors"));
+    }
+    return directory;
+  }
+
   static Path llava(Path directory) {
     ParityCase parity = parity("llava-onevision-tiny-a");
     try (SafetensorsFile golden = parity.golden()) {

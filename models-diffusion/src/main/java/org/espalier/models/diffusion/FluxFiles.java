@@ -8,6 +8,8 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.MissingParts;
 import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
 
@@ -61,46 +63,72 @@ record FluxFiles(
     }
     boolean diffusers = !single && Files.isRegularFile(root.resolve("model_index.json"));
     JsonNode config = ModelJson.optional(home.resolve("config.json"));
-    Path transformer;
     JsonNode transformerConfig = MissingNode.getInstance();
     if (diffusers) {
       pipeline(root.resolve("model_index.json"));
-      transformer = WeightSource.locate(root.resolve("transformer"), DIFFUSERS_FILES);
       transformerConfig = ModelJson.optional(root.resolve("transformer").resolve("config.json"));
-    } else {
-      transformer = single ? root : flow(root);
     }
-    Path autoencoder = autoencoder(configured, base, home, diffusers, config);
-    Path autoencoderHome = autoencoder.toAbsolutePath().getParent();
+    MissingParts parts = new MissingParts();
+    MissingParts.Part<Path> transformer =
+        parts.look(
+            () ->
+                single
+                    ? root
+                    : diffusers
+                        ? WeightSource.locate(root.resolve("transformer"), DIFFUSERS_FILES)
+                        : flow(root));
+    MissingParts.Part<Path> autoencoder =
+        parts.look(() -> autoencoder(configured, base, home, diffusers, config));
+    // The published pipelines call CLIP text_encoder and T5 text_encoder_2; the bundled models call
+    // T5 text_encoder and CLIP text_encoder_clip.
+    boolean pipelineNames = diffusers || Files.isDirectory(home.resolve("text_encoder_2"));
+    Path t5Home = home.resolve(pipelineNames ? "text_encoder_2" : "text_encoder");
+    Path clipHome = home.resolve(pipelineNames ? "text_encoder" : "text_encoder_clip");
+    MissingParts.Part<Path> t5 =
+        parts.look(
+            () ->
+                directory(
+                    "text encoder (T5)", "textEncoder", configured.textEncoder(), base, t5Home));
+    MissingParts.Part<Path> clip =
+        parts.look(
+            () ->
+                directory(
+                    "text encoder (CLIP)",
+                    "clipEncoder",
+                    configured.clipEncoder(),
+                    base,
+                    clipHome));
+    MissingParts.Part<Path> t5Tokenizer =
+        parts.look(
+            () ->
+                tokenizer(
+                    "tokenizer",
+                    configured.tokenizer(),
+                    base,
+                    t5.or(t5Home),
+                    home.resolve("tokenizer_2")));
+    MissingParts.Part<Path> clipTokenizer =
+        parts.look(
+            () ->
+                tokenizer(
+                    "clipTokenizer",
+                    configured.clipTokenizer(),
+                    base,
+                    clip.or(clipHome),
+                    home.resolve("tokenizer")));
+    parts.requireNone();
+    Path autoencoderHome = autoencoder.get().toAbsolutePath().getParent();
     JsonNode autoencoderConfig =
         autoencoderHome == null || autoencoderHome.equals(home.toAbsolutePath())
             ? MissingNode.getInstance()
             : ModelJson.optional(autoencoderHome.resolve("config.json"));
-    // The published pipelines call CLIP text_encoder and T5 text_encoder_2; the bundled models call
-    // T5 text_encoder and CLIP text_encoder_clip.
-    boolean pipelineNames = Files.isDirectory(home.resolve("text_encoder_2"));
-    Path t5 =
-        directory(
-            "text encoder (T5)",
-            "textEncoder",
-            configured.textEncoder(),
-            base,
-            home.resolve(pipelineNames ? "text_encoder_2" : "text_encoder"));
-    Path clip =
-        directory(
-            "text encoder (CLIP)",
-            "clipEncoder",
-            configured.clipEncoder(),
-            base,
-            home.resolve(pipelineNames ? "text_encoder" : "text_encoder_clip"));
     return new FluxFiles(
-        transformer,
-        autoencoder,
-        t5,
-        tokenizer("tokenizer", configured.tokenizer(), base, t5, home.resolve("tokenizer_2")),
-        clip,
-        tokenizer(
-            "clipTokenizer", configured.clipTokenizer(), base, clip, home.resolve("tokenizer")),
+        transformer.get(),
+        autoencoder.get(),
+        t5.get(),
+        t5Tokenizer.get(),
+        clip.get(),
+        clipTokenizer.get(),
         config,
         transformerConfig,
         autoencoderConfig);
@@ -147,7 +175,7 @@ record FluxFiles(
       FluxConfig configured, Path base, Path home, boolean diffusers, JsonNode config) {
     String explicit = configured.autoencoder();
     if (explicit != null) {
-      Path path = base.resolve(explicit);
+      Path path = WeightsLocation.path(explicit, base);
       if (Files.isDirectory(path)) {
         return WeightSource.locate(path, "ae.safetensors", DIFFUSERS_FILES[0], DIFFUSERS_FILES[1]);
       }
@@ -176,7 +204,7 @@ record FluxFiles(
 
   private static Path directory(
       String part, String option, @Nullable String explicit, Path base, Path usual) {
-    Path path = explicit == null ? usual : base.resolve(explicit);
+    Path path = explicit == null ? usual : WeightsLocation.path(explicit, base);
     if (!Files.isDirectory(path)) {
       throw EspalierException.config(
           "The " + part + " (" + path + ") does not exist.",
@@ -193,6 +221,7 @@ record FluxFiles(
   private static Path tokenizer(
       String option, @Nullable String explicit, Path base, Path encoder, Path usual) {
     return PipelineFiles.tokenizer(
-        option, explicit == null ? List.of(usual, encoder) : List.of(base.resolve(explicit)));
+        option,
+        explicit == null ? List.of(usual, encoder) : List.of(WeightsLocation.path(explicit, base)));
   }
 }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
+import org.espalier.torch.WeightsLocation;
 import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
 
@@ -83,7 +84,7 @@ record PipelineFiles(Path home, Path transformer, JsonNode index, Path base) {
    */
   Path part(String what, String option, @Nullable String explicit, String... usual) {
     if (explicit != null) {
-      return existing(base.resolve(explicit), what, option);
+      return existing(WeightsLocation.path(explicit, base), what, option);
     }
     for (String name : usual) {
       if (Files.exists(home.resolve(name))) {
@@ -103,7 +104,9 @@ record PipelineFiles(Path home, Path transformer, JsonNode index, Path base) {
    */
   Path tokenizer(String option, @Nullable String explicit, String usual, Path encoder) {
     List<Path> candidates =
-        explicit == null ? List.of(home.resolve(usual), encoder) : List.of(base.resolve(explicit));
+        explicit == null
+            ? List.of(home.resolve(usual), encoder)
+            : List.of(WeightsLocation.path(explicit, base));
     return tokenizer(option, candidates);
   }
 

@@ -26,6 +26,9 @@ import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.HubCache;
+import org.espalier.weights.HubId;
+import org.espalier.weights.MissingParts;
 import org.espalier.weights.ModelJson;
 import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
@@ -41,6 +44,9 @@ final class InfinityLoader {
     "model.safetensors.index.json",
     "pytorch_model.bin.index.json"
   };
+
+  /** What the published models were trained with. */
+  static final String PUBLISHED_TEXT_ENCODER = "hf:google/flan-t5-xl";
 
   private InfinityLoader() {}
 
@@ -109,28 +115,30 @@ final class InfinityLoader {
       Path location = WeightsLocation.resolve("infinity", config.weights(), context);
       Path directory = Files.isDirectory(location) ? location : parent(location);
       JsonNode defaults = ModelJson.optional(directory.resolve("config.json"));
-      Path vae =
-          config.vae() == null
-              ? first(directory, "vae.safetensors", "infinity_vae_*.{pth,safetensors}")
-              : context.baseDirectory().resolve(config.vae());
-      Path transformer =
-          Files.isDirectory(location) ? InfinityLoader.transformer(location) : location;
-      Path text =
-          config.textEncoder() == null
-              ? directory.resolve("text_encoder")
-              : context.baseDirectory().resolve(config.textEncoder());
-      if (!Files.isDirectory(text)) {
-        throw EspalierException.config(
-            "The text encoder (" + text + ") of infinity does not exist.",
-            "Maybe set textEncoder to the directory of a T5 encoder, such as flan-t5-xl.");
+      MissingParts parts = new MissingParts();
+      MissingParts.Part<Path> found =
+          parts.look(
+              () -> Files.isDirectory(location) ? InfinityLoader.transformer(location) : location);
+      MissingParts.Part<Path> encoder =
+          parts.look(() -> InfinityLoader.text(config, directory, context));
+      if (config.vae() == null) {
+        parts.look(() -> TokenizerFile.candidates(location));
       }
+      parts.requireNone();
+      Path transformer = found.get();
+      Path text = encoder.get();
       ScaleSchedule schedule = InfinityLoader.schedule(config, defaults);
       Deque<AutoCloseable> opened = new ArrayDeque<>();
       try {
         WeightSource transformerWeights = keep(opened, WeightSource.open(transformer));
-        WeightSource vaeWeights = keep(opened, WeightSource.open(vae));
         WeightSource normal = InfinityArchitecture.normalize(transformerWeights);
         InfinityArchitecture architecture = InfinityArchitecture.of(normal);
+        Path vae =
+            config.vae() == null
+                ? TokenizerFile.beside(location, architecture.bits())
+                : TokenizerFile.named(
+                    WeightsLocation.path(config.vae(), context.baseDirectory()), location);
+        WeightSource vaeWeights = keep(opened, WeightSource.open(vae));
         WeightSource normalVae = BsqArchitecture.normalize(vaeWeights);
         BsqArchitecture code = BsqArchitecture.of(normalVae, false);
         architecture.requireFit(transformer, schedule, code.bits());
@@ -292,6 +300,28 @@ final class InfinityLoader {
     return part;
   }
 
+  /**
+   * The text encoder: as configured, else beside the transformer, else the one of all published
+   * models in the cache of the hub.
+   */
+  private static Path text(InfinityConfig config, Path directory, LoadContext context) {
+    Path text =
+        config.textEncoder() == null
+            ? directory.resolve("text_encoder")
+            : WeightsLocation.path(config.textEncoder(), context.baseDirectory());
+    if (Files.isDirectory(text)) {
+      return text;
+    }
+    HubId published = HubId.of(PUBLISHED_TEXT_ENCODER);
+    if (config.textEncoder() == null && HubCache.ofUser().has(published)) {
+      return HubCache.ofUser().resolve(published);
+    }
+    throw EspalierException.config(
+        "The text encoder (" + text + ") of infinity does not exist.",
+        "Maybe set textEncoder to the directory of a T5 encoder; for the published models run: "
+            + HubCache.getLine(published));
+  }
+
   static Path parent(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     return parent == null ? file.toAbsolutePath() : parent;
@@ -303,7 +333,7 @@ final class InfinityLoader {
         return WeightSource.locate(directory, TRANSFORMERS);
       }
     }
-    return first(directory, TRANSFORMERS[0], "infinity_[0-9]*b*.{pth,safetensors}");
+    return first(directory, TRANSFORMERS[0], "infinity_[0-9]*{b,M}*.{pth,safetensors}");
   }
 
   /** The file of a name, or else the only one of a pattern. */

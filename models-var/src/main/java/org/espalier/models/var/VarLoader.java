@@ -73,7 +73,9 @@ final class VarLoader {
   private static ClassPrompts classes(
       VarConfig config, LoadContext context, VarArchitecture architecture) {
     Path names =
-        config.classes() == null ? null : context.baseDirectory().resolve(config.classes());
+        config.classes() == null
+            ? null
+            : WeightsLocation.path(config.classes(), context.baseDirectory());
     return ClassPrompts.of(names, architecture.classes());
   }
 
@@ -101,7 +103,7 @@ final class VarLoader {
       Path vae =
           config.vae() == null
               ? InfinityLoader.first(directory, "vae.safetensors", "vae_*.{pth,safetensors}")
-              : context.baseDirectory().resolve(config.vae());
+              : WeightsLocation.path(config.vae(), context.baseDirectory());
       Path file =
           Files.isDirectory(location)
               ? InfinityLoader.first(

@@ -345,4 +345,88 @@ class InfinityLoaderTest {
     return (1 - b) * ((1 - a) * grid[y0][x0] + a * grid[y0][x1])
         + b * ((1 - a) * grid[y1][x0] + a * grid[y1][x1]);
   }
+
+  @Test
+  void tellsOfAllMissingPartsAtOnce() throws IOException {
+    Path empty = Files.createDirectory(directory.resolve("empty"));
+    refused(
+        InfinityConfig.of(empty.toString()),
+        "transformer.safetensors",
+        "text encoder (" + empty.resolve("text_encoder"),
+        "vae.safetensors",
+        "espalier weights get hf:google/flan-t5-xl");
+  }
+
+  /** Writes a model and renames its files as the published repository has them. */
+  private Path published(String transformer, String... tokenizers) throws IOException {
+    Path weights = TinyModel.write(directory.resolve("repository"));
+    Path own = weights.resolve("vae.safetensors");
+    for (String tokenizer : tokenizers) {
+      Files.copy(own, weights.resolve(tokenizer));
+    }
+    Files.delete(own);
+    Files.move(weights.resolve("transformer.safetensors"), weights.resolve(transformer));
+    return weights;
+  }
+
+  @Test
+  void choosesTheTokenizerByTheModel() throws IOException {
+    int bits = TinyModel.TRANSFORMER.bits();
+    String regular = "infinity_vae_d" + bits + ".safetensors";
+    String regularised = "infinity_vae_d" + bits + "reg.safetensors";
+    Path weights =
+        published(
+            "infinity_2b_reg.safetensors", regular, regularised, "infinity_vae_d999.safetensors");
+    Path transformer = weights.resolve("infinity_2b_reg.safetensors");
+    assertThat(TokenizerFile.beside(transformer, bits)).isEqualTo(weights.resolve(regularised));
+    assertThat(TokenizerFile.beside(weights.resolve("infinity_2b.safetensors"), bits))
+        .isEqualTo(weights.resolve(regular));
+    assertThat(TokenizerFile.beside(transformer, 999))
+        .isEqualTo(weights.resolve("infinity_vae_d999.safetensors"));
+    load(InfinityConfig.of(weights.toString())).close();
+    Files.delete(weights.resolve(regularised));
+    Files.delete(weights.resolve(regular));
+    Files.copy(
+        weights.resolve("infinity_vae_d999.safetensors"),
+        weights.resolve("infinity_vae_d998.safetensors"));
+    refused(InfinityConfig.of(weights.toString()), "none is of its " + bits + " bits", "set vae");
+  }
+
+  @Test
+  void findsTheTokenizerBesideAFolderOfShards() throws IOException {
+    Path weights = published("model.safetensors", "infinity_vae_d7.safetensors");
+    Path shards = Files.createDirectory(weights.resolve("infinity_8b_weights"));
+    Files.move(weights.resolve("model.safetensors"), shards.resolve("model.safetensors"));
+    Files.move(weights.resolve("config.json"), shards.resolve("config.json"));
+    InfinityConfig config =
+        new InfinityConfig(
+            shards.toString(),
+            null,
+            weights.resolve("text_encoder").toString(),
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null);
+    load(config).close();
+  }
+
+  @Test
+  void refusesTwoCopiesOfTheTransformer() throws IOException {
+    Path weights =
+        TinyModel.write(
+            directory.resolve("copies"),
+            TinyModel.TRANSFORMER,
+            TinyModel.VAE,
+            name -> "state_dict.module." + name);
+    load(InfinityConfig.of(weights.toString())).close();
+    Path both = TinyModel.write(directory.resolve("both"));
+    TinyModel.twice(both.resolve("transformer.safetensors"), "state_dict.", "ema.");
+    refused(
+        InfinityConfig.of(both.toString()),
+        "several copies of an Infinity transformer: ema.*, state_dict.*");
+  }
 }
