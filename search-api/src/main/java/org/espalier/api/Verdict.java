@@ -26,9 +26,9 @@ public sealed interface Verdict {
         if (part.getKey() == null || part.getValue() == null || !Double.isFinite(part.getValue())) {
           throw new EspalierException(
               EspalierException.Code.PLUGIN_CONTRACT,
-              "A part of a verifier's score (%s = %s) is not finite."
+              "A verifier returned a part (%s = %s) that is not finite."
                   .formatted(part.getKey(), part.getValue()),
-              "Maybe leave it out, or return Verdict.Failed with the reason.");
+              "Maybe leave it out.");
         }
         copy.put(part.getKey(), part.getValue());
       }
