@@ -335,6 +335,14 @@ public record ImageTransform(
     return this;
   }
 
+  /** What part of an image that is not square is seen, in words, for a card. */
+  String sees() {
+    if (resize instanceof Resize.Exact e) {
+      return e.width == e.height ? "all of the image, squeezed to a square" : "all of the image";
+    }
+    return crop.isEmpty() ? "all of the image" : "the middle square of the image";
+  }
+
   /** In words, for a card. */
   public String describe() {
     String what = filter.name().toLowerCase(Locale.ROOT);
