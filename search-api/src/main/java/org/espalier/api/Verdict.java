@@ -11,7 +11,7 @@ public sealed interface Verdict {
    * A score.
    *
    * @param value higher is better; finite
-   * @param parts named components of the value, for records; unmodifiable
+   * @param parts named components of the value, for records; finite; unmodifiable
    */
   record Scored(double value, Map<String, Double> parts) implements Verdict {
     public Scored {
@@ -22,6 +22,15 @@ public sealed interface Verdict {
             "Maybe return Verdict.Failed with the reason.");
       }
       parts = Collections.unmodifiableMap(new LinkedHashMap<>(parts));
+      parts.forEach(
+          (name, part) -> {
+            if (!Double.isFinite(part)) {
+              throw new EspalierException(
+                  EspalierException.Code.PLUGIN_CONTRACT,
+                  "A verifier returned a part (" + name + " = " + part + ") that is not finite.",
+                  "Maybe leave it out.");
+            }
+          });
     }
   }
 
