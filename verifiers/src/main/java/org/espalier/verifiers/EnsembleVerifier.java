@@ -68,8 +68,8 @@ final class EnsembleVerifier implements Verifier {
     Lineage.together(members.stream().map(m -> m.verifier.card()).toList())
         .ifPresent(lineage -> facts.putAll(lineage.facts()));
     facts.put(
-        Provenance.SEES,
-        each(m -> m.verifier.card().facts().getOrDefault(Provenance.SEES, "not stated")));
+        VerifierCard.SEES,
+        each(m -> m.verifier.card().facts().getOrDefault(VerifierCard.SEES, "not stated")));
     facts.put("aggregation", kebab(aggregation));
     facts.put("members", each(m -> m.name + " x " + m.weight));
     facts.put("calibration-scores", each(m -> String.valueOf(m.distribution.scores().size())));

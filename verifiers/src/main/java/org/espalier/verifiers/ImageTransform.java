@@ -8,6 +8,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
+import org.espalier.spi.VerifierCard;
 import org.espalier.weights.ModelJson;
 
 /**
@@ -340,7 +341,7 @@ public record ImageTransform(
     if (resize instanceof Resize.Exact e) {
       return e.width == e.height ? "all of the image, squeezed to a square" : "all of the image";
     }
-    return crop.isEmpty() ? "all of the image" : "the middle square of the image";
+    return crop.isEmpty() ? "all of the image" : VerifierCard.MIDDLE_SQUARE;
   }
 
   /** In words, for a card. */

@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.espalier.spi.Lineage;
+import org.espalier.spi.VerifierCard;
 
 /**
  * Where a checkpoint comes from: what its {@code config.json} says, in fields of Espalier's own
@@ -17,9 +18,6 @@ import org.espalier.spi.Lineage;
  * @param lineage what they were made from
  */
 record Provenance(String licence, Lineage lineage) {
-  /** The card's fact that says what part of an image is seen. */
-  static final String SEES = "sees";
-
   /**
    * Reads it.
    *
@@ -52,7 +50,7 @@ record Provenance(String licence, Lineage lineage) {
    */
   Map<String, String> facts(String sees, Map<String, String> facts) {
     Map<String, String> all = new LinkedHashMap<>(lineage.facts());
-    all.put(SEES, sees);
+    all.put(VerifierCard.SEES, sees);
     all.putAll(new TreeMap<>(facts));
     return all;
   }

@@ -106,8 +106,7 @@ class NanoVerifiersTest {
       assertThat(Lineage.relation(ensemble.card(), imageReward.card()))
           .isEqualTo(Lineage.Relation.SAME_FAMILY);
       for (Verifier verifier : List.of(clip, imageReward, ensemble)) {
-        assertThat(verifier.card().facts())
-            .containsEntry("sees", "the middle square of the image");
+        assertThat(verifier.card().facts()).containsEntry("sees", "the middle square of the image");
       }
     }
   }
