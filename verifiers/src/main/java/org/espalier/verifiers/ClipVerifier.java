@@ -20,10 +20,10 @@ final class ClipVerifier extends PixelVerifier {
 
   private final ClipScore score;
   private final ClipNetwork network;
-  private final ClipArchitecture architecture;
+  private final TwoTowers architecture;
   private final Map<String, float[]> embeddings = recent(EMBEDDINGS_HELD);
 
-  ClipVerifier(ClipScore score, ClipNetwork network, ClipArchitecture architecture, Parts parts) {
+  ClipVerifier(ClipScore score, ClipNetwork network, TwoTowers architecture, Parts parts) {
     super(
         parts,
         new VerifierCard(
@@ -32,7 +32,7 @@ final class ClipVerifier extends PixelVerifier {
             network.programSha256(),
             parts.provenance().licence(),
             parts.transform().describe(),
-            OptionalInt.of(architecture.text().maxPositionEmbeddings()),
+            OptionalInt.of(architecture.textLimit()),
             score.range(),
             score.metric(),
             parts.facts(
@@ -54,7 +54,7 @@ final class ClipVerifier extends PixelVerifier {
   Work work(Tokens text, int width, int height) {
     return new Work(
         2,
-        architecture.imageTokens() + text.length(),
+        architecture.imageTokens() + architecture.textTokens(text.length()),
         architecture.imageFlops()
             + architecture.textFlops(text.length())
             + architecture.compareFlops());
