@@ -41,7 +41,7 @@ final class PlanCommand implements Callable<Integer> {
       Plan plan = Plan.of(loaded);
       if (json) {
         terminal.out().println(Results.json(plan));
-        return Main.DONE;
+        return ExitCode.DONE.code();
       }
       ComputeUnit unit = study.spec().budgets().unitOrDefault();
       terminal
@@ -94,7 +94,7 @@ final class PlanCommand implements Callable<Integer> {
                       .err()
                       .println("The model (%s) could not take a sample: %s".formatted(model, why)));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   private static String ledger(Cost cost) {

@@ -42,6 +42,6 @@ final class ValidateCommand implements Callable<Integer> {
                       study.spec().seedCount(),
                       study.arms().size()));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 }

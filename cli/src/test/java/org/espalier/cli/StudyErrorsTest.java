@@ -70,7 +70,6 @@ class StudyErrorsTest {
     replaced(
         "two arms of one name", "{name: alone, strategy: single", "{name: beam, strategy: single");
     replaced("below one sample", "levels: [1x]", "levels: [0.5x]");
-    replaced("a free verb", "unit: flops", "unit: nfe");
     replaced("a capability", "{id: toy-scale, steps: 4}", "{id: toy-flow, sampler: ode}");
     replaced("a study name", "study: toy", "study: ../toy");
     replaced(
