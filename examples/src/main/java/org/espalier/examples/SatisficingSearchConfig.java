@@ -1,6 +1,7 @@
 package org.espalier.examples;
 
 import org.espalier.api.EspalierException;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of satisficing search.
@@ -15,12 +16,6 @@ public record SatisficingSearchConfig(Double goal, Integer most) {
               "The goal (" + goal + ") must be a finite score.", "Maybe set strategy.goal: 0.5.")
           .about("goal");
     }
-    most = most == null ? 1000 : most;
-    if (most < 1) {
-      throw EspalierException.config(
-              "The number of samples (" + most + ") must be positive.",
-              "Maybe set strategy.most >= 1.")
-          .about("most");
-    }
+    most = Ranges.atLeast(1, most == null ? 1000 : most, "number of samples", "strategy.most");
   }
 }
