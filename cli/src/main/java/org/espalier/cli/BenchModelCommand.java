@@ -118,7 +118,7 @@ final class BenchModelCommand implements Callable<Integer> {
     if (options.json) {
       terminal.out().println(Results.json(results));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   /** What describes images, if anything does. */
