@@ -32,6 +32,7 @@ import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.NativeMemory;
 import org.espalier.spi.Verifier;
+import org.espalier.spi.VerifierCard;
 import org.espalier.spi.VerifierLoader;
 import org.jspecify.annotations.Nullable;
 
@@ -486,6 +487,32 @@ public final class LoadedStudy implements AutoCloseable {
           (u, amount) -> caps.put(u, amount.absolute(u == ComputeUnit.SECONDS ? 1 : oneSample(u))));
     }
     return new Budget(unit, level.absolute(oneSample(unit)), caps);
+  }
+
+  /** What a reader of the study should know before it runs, one sentence each; often nothing. */
+  public List<String> remarks() {
+    Map<String, Verifier> judges = new LinkedHashMap<>();
+    for (Study.Arm arm : study.arms()) {
+      Verifier search = searchVerifier(arm);
+      judges.put(search.card().id(), search);
+    }
+    evaluators.forEach(evaluator -> judges.put(evaluator.card().id(), evaluator));
+    List<String> remarks = new ArrayList<>();
+    models.forEach(
+        (name, model) -> {
+          int width = model.card().width();
+          int height = model.card().height();
+          judges.forEach(
+              (id, judge) -> {
+                String sees = judge.card().facts().getOrDefault(VerifierCard.SEES, "");
+                if (width != height && sees.contains(VerifierCard.MIDDLE_SQUARE)) {
+                  remarks.add(
+                      "The verifier %s sees only the middle square of the images of %s (%d x %d)."
+                          .formatted(id, name, width, height));
+                }
+              });
+        });
+    return remarks;
   }
 
   @Override

@@ -66,6 +66,7 @@ final class PlanFacts {
         line.put("verifier", card(loaded.searchVerifier(arm).card()));
       }
       line.put("independence", cells.driver(arm).independence());
+      line.put("evaluators", cells.relations(arm));
       Map<String, Object> levels = new LinkedHashMap<>();
       arm.levels().forEach(level -> levels.put(level.label(), loaded.budget(level).limit()));
       line.put("levels", levels);

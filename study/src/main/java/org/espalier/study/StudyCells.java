@@ -17,6 +17,7 @@ import org.espalier.records.CellRecord;
 import org.espalier.records.RecordLog;
 import org.espalier.records.Turns;
 import org.espalier.spi.GenerativeModel;
+import org.espalier.spi.Lineage;
 import org.espalier.spi.Verifier;
 
 /**
@@ -150,8 +151,8 @@ public final class StudyCells {
   }
 
   /**
-   * How the study's search verifier stands to its metric: {@code independent}, {@code same-metric},
-   * {@code oracle} (the very same verifier), or {@code none} without an evaluator.
+   * How the study's search verifier stands to its metric: {@code oracle} (the very same verifier),
+   * a {@link Lineage.Relation} such as {@code same-family}, or {@code none} without an evaluator.
    */
   public String independence() {
     return independence(loaded.searchVerifier());
@@ -172,11 +173,23 @@ public final class StudyCells {
     if (loaded.evaluators().isEmpty()) {
       return "none";
     }
-    Verifier metric = loaded.evaluators().get(0);
-    if (metric == search) {
-      return "oracle";
-    }
-    return metric.card().metric().equals(search.card().metric()) ? "same-metric" : "independent";
+    return relation(search, loaded.evaluators().get(0));
+  }
+
+  /**
+   * How an arm's search verifier stands to each of the study's evaluators, in their order.
+   *
+   * @param arm of the study
+   */
+  List<String> relations(Study.Arm arm) {
+    Verifier search = loaded.searchVerifier(arm);
+    return loaded.evaluators().stream().map(evaluator -> relation(search, evaluator)).toList();
+  }
+
+  private static String relation(Verifier search, Verifier evaluator) {
+    return evaluator == search
+        ? "oracle"
+        : Lineage.relation(search.card(), evaluator.card()).label();
   }
 
   private PluginRegistry.Bound<GenerativeModel> bound(String model) {
