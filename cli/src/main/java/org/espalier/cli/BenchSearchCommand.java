@@ -111,7 +111,7 @@ final class BenchSearchCommand implements Callable<Integer> {
         print(result);
       }
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   /** What the options set of the strategy: nothing but of a beam. */

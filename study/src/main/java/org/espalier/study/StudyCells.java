@@ -49,7 +49,7 @@ public final class StudyCells {
       for (String model : arm.models()) {
         SortedMap<String, String> key = key(arm, model);
         for (Amount level : arm.levels()) {
-          Budget budget = loaded.budget(level);
+          Budget budget = loaded.budget(arm, model, level);
           key.put("budget", Canonical.json(budget));
           searchers.add(
               new Searcher(arm, model, level, budget, new Canonical.Template(key, VARIED)));
