@@ -21,8 +21,10 @@ import picocli.CommandLine.Option;
 final class BenchOptions {
   @Option(
       names = "--model",
-      paramLabel = "ID[:SIZE]",
-      description = "infinity:2b, infinity:8b or flux:dev; default: ${DEFAULT-VALUE}.",
+      paramLabel = "ID[:SIZE]|YAML",
+      description =
+          "infinity:2b, var:d16, janus:1b, flux:dev and so on, or a model as a study names it;"
+              + " default: ${DEFAULT-VALUE}.",
       defaultValue = "infinity:2b")
   String model = "infinity:2b";
 
@@ -38,7 +40,8 @@ final class BenchOptions {
   @Option(
       names = "--pn",
       paramLabel = "SIZE",
-      description = "Pixels: 0.06M, 0.25M, 0.60M or 1M; default: ${DEFAULT-VALUE}.",
+      description =
+          "Pixels of infinity and flux: 0.06M, 0.25M, 0.60M or 1M; default: ${DEFAULT-VALUE}.",
       defaultValue = "1M")
   String pn = "1M";
 
@@ -99,6 +102,9 @@ final class BenchOptions {
 
   /** The model as a study would name it. */
   private PluginSpec plugin() {
+    if (model.strip().startsWith("{")) {
+      return Snippets.plugin("--model", model);
+    }
     int colon = model.indexOf(':');
     String id = colon < 0 ? model : model.substring(0, colon);
     Map<String, Object> config = new LinkedHashMap<>();
@@ -111,7 +117,7 @@ final class BenchOptions {
         config.put("width", side());
         config.put("height", side());
       }
-    } else if (sized) {
+    } else if (sized && id.equals("infinity")) {
       config.put("pn", pn);
     }
     return Snippets.plugin("--model", id, config);
