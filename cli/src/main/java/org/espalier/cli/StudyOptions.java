@@ -41,7 +41,7 @@ final class StudyOptions {
   /**
    * The study.
    *
-   * @param terminal told of every override, or null
+   * @param terminal where overrides are printed, or null
    */
   StudySource source(@Nullable Terminal terminal) {
     List<String> overrides = new ArrayList<>();
