@@ -49,8 +49,12 @@ abstract class NetworkVerifier<P> implements Verifier {
     this.device = device;
   }
 
-  /** A row of work: a prepared image and what it is to show. */
-  record Row<P>(String prompt, Tokens text, P image, int width, int height) {}
+  /**
+   * A row of work: a prepared image and what it is to show.
+   *
+   * @param answers whose probability is asked for instead; see {@link OpenQuestion}
+   */
+  record Row<P>(String prompt, List<String> answers, Tokens text, P image, int width, int height) {}
 
   /**
    * The cost of judging one image.
@@ -160,7 +164,13 @@ abstract class NetworkVerifier<P> implements Verifier {
   private Object row(Judgement judgement, RgbImage image) {
     try {
       String text = judgement.prompt().text();
-      return new Row<>(text, tokens(text), prepare(image), image.width(), image.height());
+      return new Row<>(
+          text,
+          OpenQuestion.answers(judgement.prompt()),
+          tokens(text),
+          prepare(image),
+          image.width(),
+          image.height());
     } catch (EspalierException | IllegalArgumentException e) {
       return new Verdict.Failed("The image cannot be prepared: " + e.getMessage());
     }

@@ -78,6 +78,9 @@ final class ServedJudge implements Verifier {
     facts.put("question", config.question());
     Long flops = config.flops();
     facts.put("flops", flops == null ? "unknown: the server does not say" : "estimated");
+    if (!rating) {
+      facts.put(OpenQuestion.FACT, "one word, up to the least of the listed probabilities");
+    }
     facts.put("repeatable", "as far as the server is: it is asked with temperature 0");
     return new VerifierCard(
         "served",
@@ -129,7 +132,7 @@ final class ServedJudge implements Verifier {
         verdicts[i] = new Verdict.Failed("The image cannot be read: " + e.getMessage());
         continue;
       }
-      String prompt = batch.get(i).prompt().text();
+      Prompt prompt = batch.get(i).prompt();
       open.add(
           tasks.submit(
               () -> {
@@ -159,8 +162,8 @@ final class ServedJudge implements Verifier {
     return Collections.unmodifiableList(Arrays.asList(verdicts));
   }
 
-  private Verdict judge(RgbImage image, String prompt) throws InterruptedException {
-    ObjectNode request = request(image, prompt);
+  private Verdict judge(RgbImage image, Prompt prompt) throws InterruptedException {
+    ObjectNode request = request(image, prompt.text());
     ChatClient.Reply reply = ask(request);
     if (reply instanceof ChatClient.Reply.Down down) {
       if (!serves()) {
@@ -170,7 +173,7 @@ final class ServedJudge implements Verifier {
       reply = ask(request);
     }
     images.increment();
-    return verdict(reply);
+    return verdict(reply, OpenQuestion.answers(prompt));
   }
 
   /** Asks, and counts what was answered. A judge is of no use without what it is asked for. */
@@ -197,7 +200,8 @@ final class ServedJudge implements Verifier {
         instanceof ChatClient.Reply.Answered;
   }
 
-  private Verdict verdict(ChatClient.Reply reply) {
+  /** The verdict that an answer is, on its prompt or, where there are words, on these. */
+  private Verdict verdict(ChatClient.Reply reply, List<String> words) {
     if (reply instanceof ChatClient.Reply.Refused refused) {
       return new Verdict.Failed("The server refuses this image or prompt: " + refused.reason());
     }
@@ -209,7 +213,9 @@ final class ServedJudge implements Verifier {
     Verdict verdict =
         config.answer() == Answer.RATING
             ? ChatAnswers.rating(answered.choice(), config.scale(), client::clean)
-            : ChatAnswers.probability(answered.choice(), client::clean);
+            : words.isEmpty()
+                ? ChatAnswers.probability(answered.choice(), client::clean)
+                : ChatAnswers.words(answered.choice(), words, client::clean);
     if (!(verdict instanceof Verdict.Scored scored)) {
       return verdict;
     }
@@ -273,11 +279,12 @@ final class ServedJudge implements Verifier {
     if (reply instanceof ChatClient.Reply.Down down) {
       throw unusable(down);
     }
-    if (verdict(reply) instanceof Verdict.Scored scored) {
+    Verdict verdict = verdict(reply, List.of());
+    if (verdict instanceof Verdict.Scored scored) {
       return scored.value();
     }
     throw EspalierException.config(
-        who() + " cannot judge a picture: " + ((Verdict.Failed) verdict(reply)).reason(),
+        who() + " cannot judge a picture: " + ((Verdict.Failed) verdict).reason(),
         "Maybe the model reads no images, or thinks before it answers (for Qwen3 set body:"
             + " {chat_template_kwargs: {enable_thinking: false}}).");
   }
