@@ -20,6 +20,7 @@ import org.espalier.spi.VerifierCard;
 import org.espalier.spi.VerifierLoader;
 import org.espalier.spi.WorkCounters;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -205,6 +206,43 @@ class QuestionListTest {
     assertThat(verifier.unsupported(new Prompt("p", "x", "", fields)).orElse(""))
         .contains(expected);
     assertThat(verifier.unsupported(BICYCLES)).isEmpty();
+  }
+
+  /** In process, by the first tokens of the answer. */
+  @Test
+  void visionLanguageModelsTellTheProbabilityOfAnyWord(@TempDir Path directory) {
+    TinyCheckpoints.llava(directory);
+    LlavaOnevisionConfig config =
+        new LlavaOnevisionConfig(directory.toString(), "{prompt}", null, null);
+    try (Verifier judge = new LlavaOnevisionProvider().load(config, ServedJudgeTest.CONTEXT)) {
+      assertThat(OpenQuestion.canBeAsked(judge.card())).isTrue();
+      Artifact image = Artifact.of(Pictures.noise(40, 36, 1));
+      List<Judgement> digits = new ArrayList<>();
+      for (int digit = 0; digit < 10; digit++) {
+        digits.add(new Judgement("c", OpenQuestion.of("w5 w6", String.valueOf(digit)), image));
+      }
+      WorkCounters before = judge.counters();
+      List<Verdict> verdicts = judge.verify(digits);
+      assertThat(judge.counters().since(before).flops())
+          .isEqualTo(judge.quote(digits.get(0).prompt(), 40, 36, 10).verifierFlops());
+      double sum = 0;
+      for (Verdict verdict : verdicts) {
+        double p = ((Verdict.Scored) verdict).value();
+        assertThat(p).isBetween(1e-12, 1.0);
+        sum += p;
+      }
+      assertThat(verdicts.stream().distinct()).hasSize(10);
+      assertThat(sum).isLessThan(1);
+      Verdict.Scored plain =
+          (Verdict.Scored)
+              judge.verify(List.of(new Judgement("c", Prompt.of("p", "w5 w6"), image))).get(0);
+      Verdict.Scored yes =
+          (Verdict.Scored)
+              judge
+                  .verify(List.of(new Judgement("c", OpenQuestion.of("w5 w6", "Yes"), image)))
+                  .get(0);
+      assertThat(yes.value()).isGreaterThanOrEqualTo(plain.parts().get("p-yes") - 1e-12);
+    }
   }
 
   private static void load(Told told) {

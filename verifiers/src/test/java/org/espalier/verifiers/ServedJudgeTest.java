@@ -60,6 +60,7 @@ class ServedJudgeTest {
     private final String endpoint;
     private ServedConfig.Answer answer = ServedConfig.Answer.PROBABILITY;
     private Map<String, Object> body = Map.of();
+    private @Nullable String question;
     private @Nullable String keyVariable;
     private Duration timeout = Duration.ofSeconds(30);
     private boolean golden;
@@ -71,12 +72,17 @@ class ServedJudgeTest {
       this.endpoint = endpoint;
     }
 
+    Settings asking(String words) {
+      question = words;
+      return this;
+    }
+
     ServedConfig build() {
       return new ServedConfig(
           endpoint,
           "judge-7b",
           answer,
-          null,
+          question,
           null,
           null,
           keyVariable,
@@ -514,6 +520,29 @@ class ServedJudgeTest {
         assertThat(stub.seen.get(0).text())
             .isEqualTo("Does this figure show \"" + sent + "\"? Please answer yes or no.");
       }
+    }
+  }
+
+  @Test
+  void tellsTheProbabilityOfAnyWord() {
+    try (Verifier judge = load(config(stub).asking("{prompt} Answer in one word."))) {
+      Judgement four =
+          new Judgement(
+              "c", OpenQuestion.of("How many dogs?", "Four"), Artifact.of(Pictures.noise(8, 8, 1)));
+      stub.behave(
+          (call, seen) ->
+              ChatStub.probabilities(
+                  Map.of("four", 0.25, " Four", 0.125, "4", 0.0625, "five", 0.25, "44", 0.125)));
+      Verdict.Scored scored = (Verdict.Scored) judge.verify(List.of(four)).get(0);
+      assertThat(scored.value()).isCloseTo(0.4375, within(1e-9));
+      assertThat(scored.parts()).containsEntry("bound", 0.0);
+      assertThat(stub.seen.get(0).text()).isEqualTo("How many dogs? Answer in one word.");
+
+      stub.behave((call, seen) -> ChatStub.probabilities(Map.of("five", 0.9, "six", 0.0625)));
+      Verdict.Scored unlisted = (Verdict.Scored) judge.verify(List.of(four)).get(0);
+      assertThat(unlisted.value()).isCloseTo(0.0375, within(1e-9));
+      assertThat(unlisted.parts()).containsEntry("bound", 1.0);
+      assertThat(OpenQuestion.canBeAsked(judge.card())).isTrue();
     }
   }
 
