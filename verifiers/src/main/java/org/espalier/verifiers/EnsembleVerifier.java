@@ -5,11 +5,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
+import org.espalier.compute.Accuracy;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.Verifier;
@@ -62,7 +64,11 @@ final class EnsembleVerifier implements Verifier {
             Map.of(
                 "aggregation", kebab(aggregation),
                 "members", each(m -> m.name + " x " + m.weight),
-                "calibration-scores", each(m -> String.valueOf(m.distribution.scores().size()))));
+                "calibration-scores", each(m -> String.valueOf(m.distribution.scores().size()))),
+            members.stream().mapToInt(m -> m.verifier.card().concurrency()).min().orElse(1),
+            members.stream()
+                .map(m -> m.verifier.card().accuracy())
+                .reduce(Accuracy.EXACT, Accuracy::and));
   }
 
   private static String kebab(Aggregation aggregation) {
@@ -84,12 +90,19 @@ final class EnsembleVerifier implements Verifier {
 
   @Override
   public Cost quote(Prompt prompt, int width, int height, int count) {
-    long flops = 0;
+    Cost sum = Cost.ZERO;
     for (Member member : members) {
-      flops =
-          Math.addExact(flops, member.verifier.quote(prompt, width, height, count).verifierFlops());
+      sum = sum.plus(member.verifier.quote(prompt, width, height, count));
     }
-    return Cost.verify(count, flops);
+    return Cost.verify(count, sum.verifierFlops())
+        .withService(sum.verifierTokens(), sum.microDollars());
+  }
+
+  @Override
+  public Optional<String> unsupported(Prompt prompt) {
+    return members.stream()
+        .flatMap(member -> member.verifier.unsupported(prompt).stream())
+        .findFirst();
   }
 
   @Override
@@ -98,7 +111,7 @@ final class EnsembleVerifier implements Verifier {
     for (Member member : members) {
       sum = sum.plus(member.verifier.counters());
     }
-    return new WorkCounters(sum.rows(), sum.tokens(), sum.flops(), images);
+    return new WorkCounters(sum.rows(), sum.tokens(), sum.flops(), images, sum.microDollars());
   }
 
   @Override

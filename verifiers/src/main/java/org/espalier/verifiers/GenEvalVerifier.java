@@ -90,11 +90,7 @@ final class GenEvalVerifier implements Verifier {
     return card;
   }
 
-  /**
-   * Why an image of a prompt cannot be judged, or empty.
-   *
-   * @param prompt with metadata
-   */
+  @Override
   public Optional<String> unsupported(Prompt prompt) {
     try {
       GenEvalTask task = GenEvalTask.of(prompt);

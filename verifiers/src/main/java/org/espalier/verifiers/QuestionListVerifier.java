@@ -55,7 +55,9 @@ final class QuestionListVerifier implements Verifier {
                 ? "[0, 1]: geometric mean of the probabilities of the right answers"
                 : "[0, 1]: arithmetic mean of the probabilities of the right answers",
             "soft-tifa(" + of.metric() + ")",
-            facts);
+            facts,
+            of.concurrency(),
+            of.accuracy());
   }
 
   @Override
@@ -63,11 +65,7 @@ final class QuestionListVerifier implements Verifier {
     return card;
   }
 
-  /**
-   * Why an image of a prompt cannot be judged, or empty.
-   *
-   * @param prompt with metadata
-   */
+  @Override
   public Optional<String> unsupported(Prompt prompt) {
     try {
       VqaList.of(prompt);
@@ -90,22 +88,23 @@ final class QuestionListVerifier implements Verifier {
 
   @Override
   public Cost quote(Prompt prompt, int width, int height, int count) {
-    long flops = 0;
+    Cost sum = Cost.ZERO;
     try {
       for (VqaList.Atom atom : VqaList.of(prompt).atoms()) {
-        flops =
-            Math.addExact(flops, judge.quote(question(atom), width, height, count).verifierFlops());
+        sum = sum.plus(judge.quote(question(atom), width, height, count));
       }
     } catch (VqaList.Malformed e) {
       return Cost.verify(count, 0);
     }
-    return Cost.verify(count, flops);
+    return Cost.verify(count, sum.verifierFlops())
+        .withService(sum.verifierTokens(), sum.microDollars());
   }
 
   @Override
   public WorkCounters counters() {
     WorkCounters work = judge.counters();
-    return new WorkCounters(work.rows(), work.tokens(), work.flops(), images.sum());
+    return new WorkCounters(
+        work.rows(), work.tokens(), work.flops(), images.sum(), work.microDollars());
   }
 
   /** The questions about one image, in one call of the judge together with all others. */
@@ -122,12 +121,13 @@ final class QuestionListVerifier implements Verifier {
       try {
         VqaList list = VqaList.of(judgement.prompt());
         asked.put(i, new Asked(list, questions.size()));
-        list.atoms()
-            .forEach(
-                atom ->
-                    questions.add(
-                        new Judgement(
-                            judgement.candidateId(), question(atom), judgement.artifact())));
+        for (VqaList.Atom atom : list.atoms()) {
+          questions.add(
+              new Judgement(
+                  judgement.candidateId() + "?" + questions.size(),
+                  question(atom),
+                  judgement.artifact()));
+        }
       } catch (VqaList.Malformed e) {
         verdicts.set(i, new Verdict.Failed("The prompt cannot be judged: " + e.what()));
       }

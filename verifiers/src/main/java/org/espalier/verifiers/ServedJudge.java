@@ -25,6 +25,7 @@ import javax.imageio.ImageIO;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
+import org.espalier.compute.Accuracy;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
@@ -41,7 +42,10 @@ import org.espalier.verifiers.ServedConfig.Answer;
  * server that does not serve is an error of the kind RESOURCE, which stops a run so that it can be
  * resumed: else a server that was away for a minute would leave searches without verdicts for ever.
  * Which of the two it is, is asked of the server with a picture of which it is known that it can be
- * judged. Thread-safe.
+ * judged.
+ *
+ * <p>What passes by itself is tried again here, request by request, and not by the engine, which
+ * would make all requests of a call again for one that failed. Thread-safe.
  */
 final class ServedJudge implements Verifier {
   /** By how much of the scale a judge must prefer the true caption. */
@@ -56,6 +60,7 @@ final class ServedJudge implements Verifier {
   private final LongAdder rows = new LongAdder();
   private final LongAdder tokens = new LongAdder();
   private final LongAdder images = new LongAdder();
+  private final LongAdder microDollars = new LongAdder();
 
   ServedJudge(ServedConfig config, ChatClient client) {
     this.config = config;
@@ -93,7 +98,9 @@ final class ServedJudge implements Verifier {
             ? "[%d, %d]: the rating said".formatted(config.scale().worst(), config.scale().best())
             : "[0, 1]: P(yes) / (P(yes) + P(no))",
         (rating ? "rating by " : "vqa-score by ") + config.model(),
-        facts);
+        facts,
+        config.concurrency(),
+        flops == null ? Accuracy.UNKNOWN : Accuracy.ESTIMATED);
   }
 
   @Override
@@ -103,7 +110,20 @@ final class ServedJudge implements Verifier {
 
   @Override
   public Cost quote(Prompt prompt, int width, int height, int count) {
-    return Cost.verify(count, Math.multiplyExact(count, flops()));
+    Cost each = Cost.verify(1, flops());
+    ServedConfig.Usage usage = config.usage();
+    if (usage != null) {
+      each =
+          each.withService(
+              Math.addExact(usage.input(), usage.output()),
+              microDollars(usage.input(), usage.output()));
+    }
+    return each.times(count);
+  }
+
+  private long microDollars(long inputTokens, long outputTokens) {
+    ServedConfig.Price price = config.price();
+    return price == null ? 0 : (long) Math.ceil(1e6 * price.of(inputTokens, outputTokens));
   }
 
   private long flops() {
@@ -114,7 +134,7 @@ final class ServedJudge implements Verifier {
   @Override
   public WorkCounters counters() {
     long judged = images.sum();
-    return new WorkCounters(rows.sum(), tokens.sum(), judged * flops(), judged);
+    return new WorkCounters(rows.sum(), tokens.sum(), judged * flops(), judged, microDollars.sum());
   }
 
   @Override
@@ -185,6 +205,7 @@ final class ServedJudge implements Verifier {
     if (reply instanceof ChatClient.Reply.Answered answered) {
       rows.increment();
       tokens.add(answered.inputTokens() + answered.outputTokens());
+      microDollars.add(microDollars(answered.inputTokens(), answered.outputTokens()));
       if (config.answer() == Answer.PROBABILITY && !ChatAnswers.hasLogprobs(answered.choice())) {
         return new ChatClient.Reply.Down(
             "the answer comes without top_logprobs", ChatClient.ANSWERED);

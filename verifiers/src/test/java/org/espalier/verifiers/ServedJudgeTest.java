@@ -18,6 +18,7 @@ import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
+import org.espalier.compute.Accuracy;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
@@ -66,6 +67,7 @@ class ServedJudgeTest {
     private boolean golden;
     private ServedConfig.@Nullable Price price;
     private @Nullable Long flops;
+    private ServedConfig.@Nullable Usage usage;
     private int concurrency = 4;
 
     Settings(String endpoint) {
@@ -93,7 +95,8 @@ class ServedJudgeTest {
           concurrency,
           golden,
           price,
-          flops);
+          flops,
+          usage);
     }
   }
 
@@ -215,10 +218,21 @@ class ServedJudgeTest {
       Verdict.Scored scored = (Verdict.Scored) judge(judge);
       assertThat(scored.parts().get("dollars")).isCloseTo(208e-6, within(1e-12));
       assertThat(judge.counters().since(before))
-          .isEqualTo(new WorkCounters(1, 101, 5_000_000_000L, 1));
+          .isEqualTo(new WorkCounters(1, 101, 5_000_000_000L, 1, 208));
       assertThat(judge.quote(Prompt.of("p", PROMPT), 64, 64, 3))
           .isEqualTo(Cost.verify(3, 15_000_000_000L));
       assertThat(judge.card().facts()).containsEntry("flops", "estimated");
+      assertThat(judge.card().accuracy()).isEqualTo(Accuracy.ESTIMATED);
+      assertThat(judge.card().concurrency()).isEqualTo(4);
+    }
+    settings.usage = new ServedConfig.Usage(1000, 1);
+    try (Verifier judge = load(settings)) {
+      assertThat(judge.quote(Prompt.of("p", PROMPT), 64, 64, 3))
+          .isEqualTo(Cost.verify(3, 15_000_000_000L).withService(3003, 6024));
+    }
+    settings.flops = null;
+    try (Verifier judge = load(settings)) {
+      assertThat(judge.card().accuracy()).isEqualTo(Accuracy.UNKNOWN);
     }
   }
 
