@@ -33,6 +33,7 @@ import org.espalier.plugins.RecordBinder;
 import org.espalier.records.Amount;
 import org.espalier.records.CellRecord;
 import org.espalier.records.RecordLog;
+import org.espalier.records.Turns;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.NativeMemory;
@@ -504,7 +505,7 @@ public final class LoadedStudy implements AutoCloseable {
         }
       }
     }
-    List<Prompt> prompts = PromptFiles.interleaved(study.prompts());
+    List<Prompt> prompts = Turns.interleaved(study.prompts(), Prompt::tag);
     List<String> promptJson = prompts.stream().map(LoadedStudy::json).toList();
     List<Cell> cells = new ArrayList<>();
     for (int i = 0; i < study.spec().seedCount(); i++) {
