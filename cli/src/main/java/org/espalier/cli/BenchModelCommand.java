@@ -86,7 +86,7 @@ final class BenchModelCommand implements Callable<Integer> {
     if (options.json) {
       terminal.out().println(Results.json(results));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   private Map<String, Object> measure(

@@ -21,10 +21,12 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
+import org.espalier.api.StrategyCard;
 import org.espalier.api.VerifierRole;
 import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
+import org.espalier.engine.Pairing;
 import org.espalier.engine.SearchEngine;
 import org.espalier.plugins.Canonical;
 import org.espalier.plugins.ConfigTree;
@@ -37,9 +39,12 @@ import org.espalier.records.CellRecord;
 import org.espalier.records.RecordLog;
 import org.espalier.records.Turns;
 import org.espalier.spi.GenerativeModel;
+import org.espalier.spi.Lineage;
 import org.espalier.spi.LoadContext;
+import org.espalier.spi.ModelCard;
 import org.espalier.spi.NativeMemory;
 import org.espalier.spi.Verifier;
+import org.espalier.spi.VerifierCard;
 import org.espalier.spi.VerifierLoader;
 import org.jspecify.annotations.Nullable;
 
@@ -242,24 +247,16 @@ public final class LoadedStudy implements AutoCloseable {
 
   private void check(ClassLoader sets) {
     for (Study.Arm arm : study.arms()) {
-      for (String name : arm.models()) {
-        SearchEngine.requireCapabilities(arm.strategy().strategy().card(), model(name).card());
-      }
-      for (VerifierRole role : arm.strategy().strategy().card().roles()) {
-        if (!verifiers(arm).containsKey(role)) {
-          throw new EspalierException(
-              EspalierException.Code.CAPABILITY,
-              "The arm (%s) asks for the verifier role (%s), which the study has not."
-                  .formatted(arm.label(), role),
-              "Maybe set verifiers." + role.name().toLowerCase(Locale.ROOT) + ".");
-        }
+      try {
+        checkPairings(arm);
+      } catch (EspalierException e) {
+        throw e.at(arm.place());
       }
     }
     requireSupported(sets);
     quoteSamples(searchVerifier());
     for (Study.Arm arm : study.arms()) {
       quoteSamples(searchVerifier(arm));
-      requireBounded(searchVerifier(arm));
     }
     for (Study.Arm arm : study.arms()) {
       for (String name : arm.models()) {
@@ -267,6 +264,23 @@ public final class LoadedStudy implements AutoCloseable {
           requireOneSample(arm, name, level);
         }
       }
+    }
+  }
+
+  private void checkPairings(Study.Arm arm) {
+    StrategyCard card = arm.strategy().strategy().card();
+    for (String name : arm.models()) {
+      ModelCard searched = model(name).card();
+      Pairing.requireCapabilities(
+          card,
+          searched,
+          "strategy (%s) of the arm (%s)".formatted(card.id(), arm.label()),
+          name.equals(searched.id())
+              ? "model (" + name + ")"
+              : "model (%s, which is %s)".formatted(name, searched.id()));
+    }
+    for (VerifierRole role : card.roles()) {
+      Pairing.requireRole(verifiers(arm), role, "The arm (" + arm.label() + ")");
     }
   }
 
@@ -353,45 +367,12 @@ public final class LoadedStudy implements AutoCloseable {
     sampleCosts.put(search, byModel);
   }
 
-  /** Every verb costs something in the unit, or is capped; else a search need not end. */
-  private void requireBounded(Verifier search) {
-    ComputeUnit unit = study.spec().budgets().unitOrDefault();
-    Map<ComputeUnit, Amount> caps = study.spec().budgets().caps();
-    boolean verifierWorks =
-        search
-                .quote(
-                    study.prompts().get(0),
-                    model(models.keySet().iterator().next()).card().width(),
-                    model(models.keySet().iterator().next()).card().height(),
-                    1)
-                .verifierFlops()
-            > 0;
-    boolean flops = unit == ComputeUnit.FLOPS || capped(caps, ComputeUnit.FLOPS);
-    boolean verify =
-        unit == ComputeUnit.VERIFIER_CALLS
-            || capped(caps, ComputeUnit.VERIFIER_CALLS)
-            || (flops && verifierWorks);
-    boolean expand = unit == ComputeUnit.NFE || capped(caps, ComputeUnit.NFE) || flops;
-    if (!verify || !expand) {
-      throw new EspalierException(
-          EspalierException.Code.BUDGET,
-          "Under a budget in %s %s is free and has no cap, so a search need not end."
-              .formatted(lower(unit), verify ? "generating" : "verifying"),
-          "Maybe add budgets.caps: {%s: 64x}, or use the unit flops."
-              .formatted(verify ? "nfe" : "verifier_calls"));
-    }
-  }
-
-  private static boolean capped(@Nullable Map<ComputeUnit, Amount> caps, ComputeUnit unit) {
-    return caps != null && caps.containsKey(unit);
-  }
-
   private static String lower(ComputeUnit unit) {
     return unit.name().toLowerCase(Locale.ROOT);
   }
 
   private void requireOneSample(Study.Arm arm, String name, Amount level) {
-    Budget budget = budget(level);
+    Budget budget = budget(arm, name, level);
     for (Prompt prompt : study.prompts()) {
       Cost cost = sampleCost(searchVerifier(arm), name, prompt);
       if (budget.unit().of(cost) > budget.limit() * (1 + 1e-12)) {
@@ -560,6 +541,23 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
+   * The budget of an arm's searches of a model at a level: with default caps where the study's own
+   * do not bound some verb.
+   *
+   * @param arm of the study
+   * @param model its name in the study
+   * @param level as it was written
+   */
+  public Budget budget(Study.Arm arm, String model, Amount level) {
+    return SearchEngine.bounded(
+        budget(level),
+        model(model),
+        verifiers(arm),
+        arm.strategy().strategy().card().roles(),
+        study.prompts().get(0));
+  }
+
+  /**
    * Every cell of the study: by seed, prompt, arm, model and level. Prompts come from all tags in
    * turn, so that a run that is stopped early has searched about as many of each.
    */
@@ -569,7 +567,7 @@ public final class LoadedStudy implements AutoCloseable {
       for (String model : arm.models()) {
         SortedMap<String, String> key = key(arm, model);
         for (Amount level : arm.levels()) {
-          Budget budget = budget(level);
+          Budget budget = budget(arm, model, level);
           key.put("budget", Canonical.json(budget));
           searchers.add(
               new Searcher(arm, model, level, budget, new Canonical.Template(key, VARIED)));
@@ -671,8 +669,8 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
-   * How the study's search verifier stands to its metric: {@code independent}, {@code same-metric},
-   * {@code oracle} (the very same verifier), or {@code none} without an evaluator.
+   * How the study's search verifier stands to its metric: {@code oracle} (the very same verifier),
+   * a {@link Lineage.Relation} such as {@code same-family}, or {@code none} without an evaluator.
    */
   public String independence() {
     return independence(searchVerifier());
@@ -693,11 +691,49 @@ public final class LoadedStudy implements AutoCloseable {
     if (evaluators.isEmpty()) {
       return "none";
     }
-    Verifier metric = evaluators.get(0);
-    if (metric == search) {
-      return "oracle";
+    return relation(search, evaluators.get(0));
+  }
+
+  /**
+   * How an arm's search verifier stands to each of the study's evaluators, in their order.
+   *
+   * @param arm of the study
+   */
+  List<String> relations(Study.Arm arm) {
+    Verifier search = searchVerifier(arm);
+    return evaluators.stream().map(evaluator -> relation(search, evaluator)).toList();
+  }
+
+  /** What a reader of the study should know before it runs, one sentence each; often nothing. */
+  public List<String> remarks() {
+    Map<String, Verifier> judges = new LinkedHashMap<>();
+    for (Study.Arm arm : study.arms()) {
+      Verifier search = searchVerifier(arm);
+      judges.put(search.card().id(), search);
     }
-    return metric.card().metric().equals(search.card().metric()) ? "same-metric" : "independent";
+    evaluators.forEach(evaluator -> judges.put(evaluator.card().id(), evaluator));
+    List<String> remarks = new ArrayList<>();
+    models.forEach(
+        (name, model) -> {
+          int width = model.card().width();
+          int height = model.card().height();
+          judges.forEach(
+              (id, judge) -> {
+                String sees = judge.card().facts().getOrDefault(VerifierCard.SEES, "");
+                if (width != height && sees.contains(VerifierCard.MIDDLE_SQUARE)) {
+                  remarks.add(
+                      "The verifier %s sees only the middle square of the images of %s (%d x %d)."
+                          .formatted(id, name, width, height));
+                }
+              });
+        });
+    return remarks;
+  }
+
+  private static String relation(Verifier search, Verifier evaluator) {
+    return evaluator == search
+        ? "oracle"
+        : Lineage.relation(search.card(), evaluator.card()).label();
   }
 
   @Override

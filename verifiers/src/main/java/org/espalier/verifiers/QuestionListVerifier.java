@@ -5,12 +5,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.LongAdder;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Judgement;
+import org.espalier.spi.Lineage;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
 import org.espalier.spi.WorkCounters;
@@ -28,6 +30,10 @@ final class QuestionListVerifier implements Verifier {
   /** Stands for a probability of nothing, whose logarithm would be infinite. */
   private static final double LEAST = 1e-300;
 
+  /** Facts that are true of the judge and so of whoever asks it. */
+  private static final Set<String> OF_THE_JUDGE =
+      Set.of(VerifierCard.SEES, Lineage.FAMILIES, Lineage.DATA);
+
   private final Mean mean;
   private final Verifier judge;
   private final VerifierCard card;
@@ -40,7 +46,10 @@ final class QuestionListVerifier implements Verifier {
     VerifierCard of = judge.card();
     this.open = OpenQuestion.canBeAsked(of);
     Map<String, String> facts = new LinkedHashMap<>();
-    of.facts().forEach((name, value) -> facts.put("judge-" + name, value));
+    of.facts()
+        .forEach(
+            (name, value) ->
+                facts.put(OF_THE_JUDGE.contains(name) ? name : "judge-" + name, value));
     facts.put("judge", of.id() + ", " + of.metric());
     facts.put("asked", open ? "for the probability of the answer" : "yes or no");
     this.card =

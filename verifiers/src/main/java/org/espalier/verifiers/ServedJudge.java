@@ -79,6 +79,7 @@ final class ServedJudge implements Verifier {
   private static VerifierCard card(ServedConfig config) {
     boolean rating = config.answer() == Answer.RATING;
     Map<String, String> facts = new LinkedHashMap<>();
+    facts.put(VerifierCard.SEES, "the whole image, unless the server cuts it");
     facts.put("model", config.model());
     facts.put("question", config.question());
     Long flops = config.flops();
