@@ -241,7 +241,7 @@ class QuestionListTest {
               judge
                   .verify(List.of(new Judgement("c", OpenQuestion.of("w5 w6", "Yes"), image)))
                   .get(0);
-      assertThat(yes.value()).isGreaterThanOrEqualTo(plain.parts().get("p-yes") - 1e-12);
+      assertThat(yes.value()).isGreaterThanOrEqualTo(VerifierChecks.part(plain, "p-yes") - 1e-12);
     }
   }
 
