@@ -220,6 +220,7 @@ public final class LoadedStudy implements AutoCloseable {
                   bound.loader().apply(context(registry, member -> members.add(member.code())));
               closeables.add(plugin);
               List<String> code = new ArrayList<>(List.of(bound.code()));
+              code.addAll(bound.members());
               code.addAll(members);
               return new Loaded<>(plugin, code);
             });
@@ -571,7 +572,7 @@ public final class LoadedStudy implements AutoCloseable {
     all.put("version", Canonical.json(Environment.version()));
     all.put("code", Canonical.json(code(arm, model)));
     all.put("arm", Canonical.json(arm.label()));
-    all.put("strategy", Canonical.json(arm.strategy().config()));
+    all.put("strategy", Canonical.json(arm.strategy().key()));
     all.put("model", Canonical.json(fingerprint(model)));
     all.put("judges", Canonical.json(judges(arm)));
     return all;
@@ -592,7 +593,7 @@ public final class LoadedStudy implements AutoCloseable {
   private Map<String, Object> fingerprint(String name) {
     GenerativeModel model = model(name);
     return Map.of(
-        "config", required(study.models().get(name)).config(),
+        "config", required(study.models().get(name)).key(),
         "weights", model.card().weightsSha256(),
         "program", model.card().programSha256(),
         "facts", model.card().facts());
@@ -611,7 +612,7 @@ public final class LoadedStudy implements AutoCloseable {
   private Map<String, Object> judge(PluginRegistry.Bound<Verifier> bound) {
     Verifier verifier = loaded(bound);
     return Map.of(
-        "config", bound.config(),
+        "config", bound.key(),
         "weights", verifier.card().weightsSha256(),
         "program", verifier.card().programSha256(),
         "facts", verifier.card().facts());
