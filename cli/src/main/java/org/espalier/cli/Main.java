@@ -48,6 +48,7 @@ public final class Main {
           ScoreCommand.class,
           PluginsCommand.class,
           VerifiersCommand.class,
+          WeightsCommand.class,
           BenchCommand.class);
 
   /** Everything went well. */

@@ -3,6 +3,7 @@ package org.espalier.cli;
 import com.google.inject.Inject;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.espalier.plugins.PluginRegistry;
 import org.espalier.study.Studies;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -16,6 +17,7 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true)
 final class RunCommand implements Callable<Integer> {
   private final Studies studies;
+  private final PluginRegistry registry;
   private final Terminal terminal;
 
   @Mixin StudyOptions study = new StudyOptions();
@@ -28,8 +30,9 @@ final class RunCommand implements Callable<Integer> {
   @Nullable Path out;
 
   @Inject
-  RunCommand(Studies studies, Terminal terminal) {
+  RunCommand(Studies studies, PluginRegistry registry, Terminal terminal) {
     this.studies = studies;
+    this.registry = registry;
     this.terminal = terminal;
   }
 
@@ -39,7 +42,7 @@ final class RunCommand implements Callable<Integer> {
         terminal,
         output,
         studies.run(
-            study.source(output.quiet ? null : terminal),
+            study.source(output.quiet ? null : terminal, registry, terminal),
             out,
             new ProgressWatcher(terminal, output.quiet)));
   }

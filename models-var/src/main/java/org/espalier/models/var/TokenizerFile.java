@@ -7,9 +7,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which of the visual tokenizers of the published repository belongs to a transformer: {@code
@@ -25,6 +27,23 @@ final class TokenizerFile {
   private static final Pattern NAME = Pattern.compile("infinity_vae_d(\\d+)(reg)?[_.].*");
 
   private TokenizerFile() {}
+
+  /**
+   * The name of the tokenizer that the published repository has for a transformer.
+   *
+   * @param weights the transformer's file or folder, by its published name
+   * @return null for other names
+   */
+  static @Nullable String published(String weights) {
+    String name = weights.substring(weights.lastIndexOf('/') + 1);
+    if (name.startsWith("infinity_2b")) {
+      return name.contains("reg") ? "infinity_vae_d32reg.pth" : "infinity_vae_d32.pth";
+    }
+    if (name.startsWith("infinity_8b")) {
+      return "infinity_vae_d56_f8_14_patchify.pth";
+    }
+    return name.startsWith("infinity_125M") ? "infinity_vae_d16.pth" : null;
+  }
 
   /**
    * The one that belongs to a transformer.
@@ -56,12 +75,16 @@ final class TokenizerFile {
    * @throws EspalierException CONFIG where there is none
    */
   static List<Path> candidates(Path weights) {
-    Path directory = Files.isDirectory(weights) ? weights : InfinityLoader.parent(weights);
+    Path absolute = weights.toAbsolutePath();
+    Path directory =
+        Files.isDirectory(absolute)
+            ? absolute
+            : Objects.requireNonNullElse(absolute.getParent(), absolute);
     if (Files.isRegularFile(directory.resolve(OWN))) {
       return List.of(directory.resolve(OWN));
     }
     List<Path> found = matches(directory);
-    Path above = directory.toAbsolutePath().getParent();
+    Path above = directory.getParent();
     if (found.isEmpty() && above != null) { // the published 8B model is a folder of its own
       found = matches(above);
     }
