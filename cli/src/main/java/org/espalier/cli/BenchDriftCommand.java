@@ -91,6 +91,7 @@ final class BenchDriftCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    BenchOptions.requirePositive("--samples", List.of(samples));
     List<Map<String, Object>> results = new ArrayList<>();
     for (String model : models) {
       List<Drawn> cpu = draw(model, "cpu");

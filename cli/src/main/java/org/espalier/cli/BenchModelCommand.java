@@ -48,6 +48,7 @@ final class BenchModelCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    BenchOptions.requirePositive("--batch", batches);
     List<Map<String, Object>> results = new ArrayList<>();
     long start = System.nanoTime();
     try (GenerativeModel model = options.load(registry)) {

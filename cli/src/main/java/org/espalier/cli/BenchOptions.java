@@ -2,6 +2,7 @@ package org.espalier.cli;
 
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import org.espalier.api.EspalierException;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.spi.GenerativeModel;
@@ -67,10 +68,7 @@ final class BenchOptions {
   private @Nullable NativeMemory account;
 
   private void check() {
-    if (repeat < 1) {
-      throw EspalierException.config(
-          "The number of timings (" + repeat + ") must be positive.", "Maybe use --repeat 5.");
-    }
+    requirePositive("--repeat", List.of(repeat));
   }
 
   Device torchDevice() {
@@ -124,5 +122,20 @@ final class BenchOptions {
     Arrays.sort(sorted);
     int middle = sorted.length / 2;
     return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  }
+
+  /**
+   * Refuses numbers of which nothing could be measured.
+   *
+   * @param option that gave them
+   * @param numbers of samples, rows or repeats
+   */
+  static void requirePositive(String option, List<Integer> numbers) {
+    for (int number : numbers) {
+      if (number < 1) {
+        throw EspalierException.config(
+            "%s (%d) must be positive.".formatted(option, number), "Maybe use " + option + " 1.");
+      }
+    }
   }
 }

@@ -2,6 +2,7 @@ package org.espalier.cli;
 
 import com.google.inject.Inject;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -80,6 +81,9 @@ final class BenchSearchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    BenchOptions.requirePositive("--batch", List.of(batch));
+    BenchOptions.requirePositive("--width", List.of(width));
+    BenchOptions.requirePositive("--candidates", List.of(candidates));
     Prompt prompt = Prompt.of("bench", "a red circle");
     PluginRegistry.BoundStrategy search =
         registry.strategy(

@@ -4,7 +4,6 @@ import com.google.inject.Inject;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.espalier.compute.ComputeUnit;
-import org.espalier.compute.Cost;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.records.Amount;
 import org.espalier.study.LoadedStudy;
@@ -97,12 +96,12 @@ final class PlanCommand implements Callable<Integer> {
     return Main.DONE;
   }
 
-  private static String ledger(Cost cost) {
+  private static String ledger(Plan.Totals totals) {
     return "%s nfe, %s FLOPs, %s images, %s verifier calls"
         .formatted(
-            Amount.brief(cost.nfe()),
-            Amount.brief((double) cost.flops() + cost.verifierFlops()),
-            Amount.brief(cost.decodes()),
-            Amount.brief(cost.verifierCalls()));
+            Amount.brief(totals.nfe()),
+            Amount.brief(totals.flops()),
+            Amount.brief(totals.images()),
+            Amount.brief(totals.verifierCalls()));
   }
 }

@@ -3,6 +3,8 @@ package org.espalier.cli;
 import com.google.inject.Inject;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -13,10 +15,12 @@ import org.espalier.api.Verdict;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
+import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.espalier.study.LoadedStudy;
 import org.espalier.study.PromptFiles;
 import org.espalier.verifiers.VerifierImages;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -28,6 +32,14 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true)
 @SuppressWarnings("NullAway.Init")
 final class ScoreCommand implements Callable<Integer> {
+  /** Pixels that are held at once, about 100 MB. */
+  private static final long PIXELS_TOGETHER = 1L << 25;
+
+  private static final int IMAGES_TOGETHER = 64;
+
+  /** A file that was read, or could not be. */
+  private record Found(Path image, Verdict.@Nullable Failed failure) {}
+
   private final PluginRegistry registry;
   private final Terminal terminal;
 
@@ -64,36 +76,32 @@ final class ScoreCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    List<Judgement> batch = new ArrayList<>();
     Prompt text = Prompt.of("00000", PromptFiles.requireText(prompt, "--prompt"));
-    for (Path image : images) {
-      batch.add(new Judgement(image.toString(), text, Artifact.of(VerifierImages.read(image))));
-    }
-    List<Object> results = new ArrayList<>();
-    boolean failed = false;
+    List<Map<String, Object>> results = new ArrayList<>();
     try (Verifier judge =
         registry
             .verifier(Snippets.verifier(verifier))
             .loader()
             .apply(LoadedStudy.context(device, Path.of("").toAbsolutePath(), registry))) {
-      List<Verdict> verdicts = judge.verify(batch);
-      for (int i = 0; i < verdicts.size(); i++) {
-        Map<String, Object> line = new LinkedHashMap<>();
-        line.put("image", images.get(i).toString());
-        if (verdicts.get(i) instanceof Verdict.Scored scored) {
-          line.put("score", scored.value());
-          line.put("parts", scored.parts());
-        } else if (verdicts.get(i) instanceof Verdict.Failed reason) {
-          failed = true;
-          line.put("failed", reason.reason());
+      List<Found> found = new ArrayList<>();
+      List<Judgement> batch = new ArrayList<>();
+      long pixels = 0;
+      for (Path image : images) {
+        try {
+          RgbImage read = VerifierImages.read(image);
+          found.add(new Found(image, null));
+          batch.add(new Judgement(image.toString(), text, Artifact.of(read)));
+          pixels += (long) read.width() * read.height();
+        } catch (EspalierException e) {
+          String reason = String.valueOf(e.getMessage()).replace('\n', ' ');
+          found.add(new Found(image, new Verdict.Failed(reason)));
         }
-        results.add(line);
-        if (!json) {
-          Object value =
-              line.containsKey("score") ? line.get("score") : "FAILED " + line.get("failed");
-          terminal.out().println(images.get(i) + "\t" + value);
+        if (pixels >= PIXELS_TOGETHER || batch.size() == IMAGES_TOGETHER) {
+          results.addAll(report(judge, batch, found));
+          pixels = 0;
         }
       }
+      results.addAll(report(judge, batch, found));
     } catch (UnsupportedOperationException e) {
       throw new EspalierException(
           EspalierException.Code.CAPABILITY,
@@ -104,6 +112,36 @@ final class ScoreCommand implements Callable<Integer> {
     if (json) {
       terminal.out().println(Results.json(results));
     }
-    return failed ? Main.SOME_FAILED : Main.DONE;
+    return results.stream().anyMatch(line -> line.containsKey("failed"))
+        ? Main.SOME_FAILED
+        : Main.DONE;
+  }
+
+  /** Judges what has been read, and reports it and what could not be read, in order. */
+  private List<Map<String, Object>> report(
+      Verifier judge, List<Judgement> batch, List<Found> found) {
+    Iterator<Verdict> judged =
+        batch.isEmpty() ? Collections.emptyIterator() : judge.verify(batch).iterator();
+    List<Map<String, Object>> results = new ArrayList<>();
+    for (Found file : found) {
+      Verdict verdict = file.failure != null ? file.failure : judged.next();
+      Map<String, Object> line = new LinkedHashMap<>();
+      line.put("image", file.image.toString());
+      if (verdict instanceof Verdict.Scored scored) {
+        line.put("score", scored.value());
+        line.put("parts", scored.parts());
+      } else if (verdict instanceof Verdict.Failed reason) {
+        line.put("failed", reason.reason());
+      }
+      results.add(line);
+      if (!json) {
+        Object value =
+            line.containsKey("score") ? line.get("score") : "FAILED " + line.get("failed");
+        terminal.out().println(file.image + "\t" + value);
+      }
+    }
+    batch.clear();
+    found.clear();
+    return results;
   }
 }

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -69,9 +70,26 @@ class StudyErrorsTest {
     replaced(
         "two arms of one name", "{name: alone, strategy: single", "{name: beam, strategy: single");
     replaced("below one sample", "levels: [1x]", "levels: [0.5x]");
+    replaced("a level a little below one sample", "levels: [1x]", "levels: [0.99999x]");
+    replaced(
+        "a cap below one sample", "levels: [4x]}\nmodels", "levels: [4x], caps: {nfe: 1}}\nmodels");
     replaced("a free verb", "unit: flops", "unit: nfe");
     replaced("a capability", "{id: toy-scale, steps: 4}", "{id: toy-flow, sampler: ode}");
     replaced("a study name", "study: toy", "study: ../toy");
+    replaced(
+        "a level twice in two spellings", "levels: [4x]}\nmodels", "levels: [4x, 4.0x]}\nmodels");
+    replaced("no model in an arm", "{name: alone,", "{name: alone, models: [],");
+    replaced("a model twice in an arm", "{name: alone,", "{name: alone, models: [var, var],");
+    replaced("seeds that wrap", "seed: 7", "seed: 9223372036854775807\nseeds: 2");
+    replaced("a blank prompt", "a red circle", "\u00A0");
+    replaced("a merge key", "seed: 7", "seed: 7\n<<: {seeds: 2}");
+    replaced("a mapping for a number", "n: auto", "n: {}");
+    replaced("a control character", "study: toy", "study: toy\u0001");
+    replaced("an output that is no path", "seed: 7", "seed: 7\noutput: \"a\\0b\"");
+    replaced(
+        "a prompt file that is no path",
+        "{inline: [a red circle, a blue square, two green stars]}",
+        "{file: \"a\\0b\"}");
     StringBuilder all = new StringBuilder();
     for (Map.Entry<String, String> entry : cases.entrySet()) {
       Path file = directory.resolve("study.yaml");
@@ -97,6 +115,13 @@ class StudyErrorsTest {
         .contains("[CONFIG] --set arms[2].strategy.width: ");
     assertThat(espalier("validate", file, "--set", "arms[9].strategy.width=1").code()).isEqualTo(2);
     assertThat(espalier("validate", file, "--set", "nonsense").code()).isEqualTo(2);
+    for (String override :
+        List.of("arms[99999999999].x=1", "seed=&a [*a]", "arms=&a [{strategy: *a}]")) {
+      assertThat(espalier("validate", file, "--set", override))
+          .as(override)
+          .satisfies(refused -> assertThat(refused.code()).isEqualTo(2))
+          .satisfies(refused -> assertThat(refused.err()).contains("[CONFIG]"));
+    }
     ended = espalier("validate", file, "--limit", 2, "--set", "arms[2].strategy.width=3");
     assertThat(ended.code()).as(ended.err()).isZero();
     assertThat(ended.out()).contains("6 cells (2 prompts");

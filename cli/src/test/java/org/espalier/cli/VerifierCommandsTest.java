@@ -62,19 +62,41 @@ class VerifierCommandsTest {
     }
   }
 
+  /** Each is one FAILED line, between the scores of the others: before, none of them was judged. */
   @Test
-  void imagesThatCannotBeReadAreRefused() throws IOException {
-    Path file = directory.resolve("x.png");
-    requireRefusal(score(file, "clip"), "x.png", "does not exist");
-    Files.write(file, new byte[0]);
-    requireRefusal(score(file, "clip"), "x.png", "is empty (0 bytes)");
-    Files.writeString(file, "no image");
-    requireRefusal(score(file, "clip"), "x.png", "is no image of a known format");
-    Files.write(file, header(8193, 2));
-    requireRefusal(score(file, "clip"), "x.png", "8193 x 2", "larger than 8192 pixels");
+  void imagesThatCannotBeReadFailAlone() throws IOException {
+    Path missing = directory.resolve("missing.png");
+    Path empty = Files.createFile(directory.resolve("empty.png"));
+    Path text = Files.writeString(directory.resolve("text.png"), "no image");
+    Path large = Files.write(directory.resolve("large.png"), header(8193, 2));
     byte[] whole = Files.readAllBytes(image());
-    Files.write(file, java.util.Arrays.copyOf(whole, whole.length / 2));
-    requireRefusal(score(file, "clip"), "x.png", "cannot be decoded");
+    Path cut =
+        Files.write(directory.resolve("cut.png"), java.util.Arrays.copyOf(whole, whole.length / 2));
+
+    CommandLineKit.Ended ended =
+        espalier(
+            "score",
+            image(),
+            missing,
+            empty,
+            text,
+            image(),
+            large,
+            cut,
+            image(),
+            "--prompt",
+            "a red circle");
+
+    assertThat(ended.code()).as(ended.err()).isEqualTo(3);
+    String[] lines = ended.out().strip().split("\n");
+    assertThat(lines).hasSize(8);
+    assertThat(lines[1]).contains("missing.png\tFAILED ", "does not exist");
+    assertThat(lines[2]).contains("empty.png\tFAILED ", "is empty (0 bytes)");
+    assertThat(lines[3]).contains("text.png\tFAILED ", "is no image of a known format");
+    assertThat(lines[5]).contains("large.png\tFAILED ", "8193 x 2", "larger than 8192 pixels");
+    assertThat(lines[6]).contains("cut.png\tFAILED ", "cannot be decoded");
+    assertThat(lines[0]).startsWith(image().toString()).isEqualTo(lines[4]).isEqualTo(lines[7]);
+    assertThat(lines[0]).doesNotContain("FAILED");
   }
 
   /** The beginning of a PNG of that size, as much as says how large it is. */

@@ -32,3 +32,14 @@ def merge_heads(x: Tensor) -> Tensor:
 # Softmax attention over (B, H, L, D); scale 1 / sqrt(D).
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
   return torch.scaled_dot_product_attention(q, k, v)
+# By the names of a config.json: relu, silu, gelu; any other is the approximation of gelu by tanh.
+def activate(x: Tensor, kind: str) -> Tensor:
+  if kind == "relu":
+    y = torch.relu(x)
+  elif kind == "silu":
+    y = torch.silu(x)
+  elif kind == "gelu":
+    y = torch.gelu(x)
+  else:
+    y = torch.gelu(x, approximate="tanh")
+  return y

@@ -26,10 +26,11 @@ import org.yaml.snakeyaml.nodes.NodeTuple;
 import org.yaml.snakeyaml.nodes.ScalarNode;
 import org.yaml.snakeyaml.nodes.SequenceNode;
 import org.yaml.snakeyaml.nodes.Tag;
+import org.yaml.snakeyaml.reader.ReaderException;
 
 /** A YAML document with the place of every node, and overrides laid over it. */
 public final class ConfigTree {
-  private static final Pattern STEP = Pattern.compile("([^.\\[\\]]+)|\\[(\\d+)\\]");
+  private static final Pattern STEP = Pattern.compile("([^.\\[\\]]+)|\\[(\\d{1,9})\\]");
 
   private final String name;
   private final Node root;
@@ -85,6 +86,13 @@ public final class ConfigTree {
           place(name, mark) + ": This is not YAML: " + sentence(e.getProblem()),
           "Maybe check indentation, quotes and brackets.",
           e);
+    } catch (ReaderException e) {
+      throw new EspalierException(
+          EspalierException.Code.CONFIG,
+          "%s: The character (U+%04X) is not allowed in YAML."
+              .formatted(place(name, text, e.getPosition()), e.getCodePoint()),
+          "Maybe remove it, or write it as an escape in double quotes.",
+          e);
     } catch (YAMLException | StackOverflowError e) {
       throw new EspalierException(
           EspalierException.Code.CONFIG,
@@ -111,6 +119,14 @@ public final class ConfigTree {
 
   private static String place(String name, @Nullable Mark mark) {
     return mark == null ? name : name + ":" + (mark.getLine() + 1) + ":" + (mark.getColumn() + 1);
+  }
+
+  /** The place of a code point, for errors that come before lines are counted. */
+  private static String place(String name, String text, int codePoints) {
+    String before =
+        text.substring(0, text.offsetByCodePoints(0, Math.min(codePoints, text.length())));
+    int line = (int) before.chars().filter(c -> c == '\n').count() + 1;
+    return name + ":" + line + ":" + (before.length() - before.lastIndexOf('\n'));
   }
 
   /** The document's root. */
@@ -209,7 +225,9 @@ public final class ConfigTree {
   }
 
   private void mark(Node node, String place) {
-    overrides.put(node, place);
+    if (overrides.put(node, place) != null) {
+      return; // an alias of what is marked already
+    }
     if (node instanceof MappingNode map) {
       map.getValue()
           .forEach(

@@ -1,6 +1,7 @@
 package org.espalier.plugins;
 
 import java.net.URL;
+import java.nio.file.InvalidPathException;
 import java.security.CodeSource;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -305,6 +306,15 @@ public final class PluginRegistry {
       return body.get();
     } catch (EspalierException e) {
       throw at(spec, e);
+    } catch (InvalidPathException e) {
+      throw new EspalierException(
+          EspalierException.Code.CONFIG,
+          "%s: This is not a valid path: %s."
+              .formatted(
+                  spec.tree().at(spec.node()),
+                  String.valueOf(e.getMessage()).replaceAll("\\p{Cntrl}", "\uFFFD")),
+          "Maybe check the paths of " + spec.id() + ".",
+          e);
     } catch (LinkageError e) {
       throw new EspalierException(
           EspalierException.Code.PLUGIN_CONTRACT,

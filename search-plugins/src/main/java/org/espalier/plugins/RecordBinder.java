@@ -10,6 +10,7 @@ import java.lang.reflect.Type;
 import java.lang.reflect.WildcardType;
 import java.math.BigDecimal;
 import java.math.BigInteger;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -92,7 +93,9 @@ public final class RecordBinder {
         throw tree.error(
             key,
             "The key (" + key.getValue() + ")" + in(path) + " is unknown.",
-            NearestNames.advice(key.getValue(), names));
+            key.getValue().equals("<<")
+                ? "Maybe write the keys out: merging (<<) is not supported."
+                : NearestNames.advice(key.getValue(), names));
       }
     }
     @Nullable Object[] arguments = new Object[components.length];
@@ -304,7 +307,8 @@ public final class RecordBinder {
     if (factory != null) {
       return make(factory, elements(Object.class, node, path, depth), node, path);
     }
-    if (raw.isRecord() && node instanceof MappingNode) {
+    // A record that is written as a scalar, such as an amount, has no keys.
+    if (raw.isRecord() && node instanceof MappingNode && factory(raw, String.class) == null) {
       return bindRecord(raw, node, path, Set.of(), depth);
     }
     return bindScalar(raw, node, path);
@@ -429,7 +433,11 @@ public final class RecordBinder {
       return text;
     }
     if (type == Path.class) {
-      return Path.of(text);
+      try {
+        return Path.of(text);
+      } catch (InvalidPathException e) {
+        throw tree.error(node, named(path) + " is not a valid path.", "Maybe check the path.");
+      }
     }
     if (type == boolean.class || type == Boolean.class) {
       String lower = text.toLowerCase(Locale.ROOT);
@@ -613,6 +621,6 @@ public final class RecordBinder {
     if (type == boolean.class || type == Boolean.class) {
       return "true or false";
     }
-    return type.isRecord() ? "a mapping" : "a single value";
+    return type.isRecord() && factory(type, String.class) == null ? "a mapping" : "a single value";
   }
 }

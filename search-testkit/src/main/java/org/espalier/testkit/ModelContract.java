@@ -70,6 +70,14 @@ public abstract class ModelContract {
     return 0;
   }
 
+  /**
+   * Whether {@link Noise.Mode} is the most probable of all outcomes of a step: not where a step
+   * draws several tokens one after the other, each the most probable one after those before it.
+   */
+  protected boolean modeIsTheMostProbable() {
+    return true;
+  }
+
   @BeforeEach
   final void load() {
     inner = create();
@@ -361,7 +369,7 @@ public abstract class ModelContract {
       draws[i] = noise(i);
     }
     List<ModelState> children = expand(root, draws);
-    double mode = logProb(children.get(0));
+    double mode = modeIsTheMostProbable() ? logProb(children.get(0)) : 0;
     Set<Double> different = new HashSet<>();
     for (ModelState child : children) {
       assertThat(logProb(child))

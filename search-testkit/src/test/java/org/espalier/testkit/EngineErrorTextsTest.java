@@ -96,7 +96,7 @@ class EngineErrorTextsTest {
         "budget: unbounded verb",
         () ->
             SearchTestKit.strategy(strategy(EngineErrorTextsTest::sample))
-                .budget(Budget.of(ComputeUnit.NFE, 100))
+                .budget(Budget.of(ComputeUnit.DOLLARS, 100))
                 .run());
     record(
         "capability: stochastic step",

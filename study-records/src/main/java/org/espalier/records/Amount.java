@@ -1,6 +1,7 @@
 package org.espalier.records;
 
 import java.math.BigDecimal;
+import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -78,5 +79,21 @@ public record Amount(double value, boolean relative, String label) {
     }
     return String.format(
         Locale.ROOT, abs >= 100 ? "%.0f%s" : abs >= 10 ? "%.1f%s" : "%.2f%s", value, units[unit]);
+  }
+
+  /**
+   * Short forms of two numbers, with as many digits as it takes to tell them apart.
+   *
+   * @param first any number
+   * @param second any number
+   */
+  public static List<String> apart(double first, double second) {
+    String one = brief(first);
+    String other = brief(second);
+    if (first != second && one.equals(other)) {
+      return List.of(
+          BigDecimal.valueOf(first).toPlainString(), BigDecimal.valueOf(second).toPlainString());
+    }
+    return List.of(one, other);
   }
 }

@@ -77,6 +77,11 @@ public record RunDirectory(Path root) {
           "The directory (" + root + ") is not a run: it has no run.json.",
           "Maybe name the directory that `espalier run` printed.");
     }
+    if (!RunFiles.json(directory.run()).isObject()) {
+      throw EspalierException.config(
+          directory.run() + ": This is not a run: it is empty or not a JSON object.",
+          "Maybe the run directory was edited: restore the file.");
+    }
     return directory;
   }
 

@@ -322,30 +322,44 @@ public final class LoadedStudy implements AutoCloseable {
     Budget budget = budget(level);
     for (Prompt prompt : study.prompts()) {
       Cost cost = sampleCost(searchVerifier(arm), name, prompt);
-      Map<ComputeUnit, Double> limits = new EnumMap<>(ComputeUnit.class);
-      limits.put(budget.unit(), budget.limit());
-      budget.caps().forEach((unit, cap) -> limits.merge(unit, cap, Math::min));
-      limits.remove(ComputeUnit.SECONDS);
-      limits.forEach(
-          (unit, limit) -> {
-            if (unit.of(cost) > limit * (1 + 1e-12)) {
-              throw new EspalierException(
-                  EspalierException.Code.BUDGET,
-                  "The budget level (%s = %s %s) of the arm (%s) does not suffice for one sample of the model (%s), which costs %s."
-                      .formatted(
-                          level,
-                          Amount.brief(limit),
-                          lower(unit),
-                          arm.label(),
-                          name,
-                          Amount.brief(unit.of(cost))),
-                  "Maybe set levels of this arm from %sx on."
-                      .formatted(
-                          Amount.brief(
-                              Math.ceil(10 * unit.of(cost) / oneSample(unit) - 1e-9) / 10)));
-            }
-          });
+      if (budget.unit().of(cost) > budget.limit() * (1 + 1e-12)) {
+        List<String> apart = Amount.apart(budget.limit(), budget.unit().of(cost));
+        throw tooSmall(
+            "The budget level (%s = %s %s)".formatted(level, apart.get(0), lower(budget.unit())),
+            arm,
+            name,
+            apart.get(1),
+            "Maybe set this arm's levels to %sx or more."
+                .formatted(
+                    Amount.brief(
+                        Math.ceil(10 * budget.unit().of(cost) / oneSample(budget.unit()) - 1e-9)
+                            / 10)));
+      }
+      budget
+          .caps()
+          .forEach(
+              (unit, cap) -> {
+                if (unit != ComputeUnit.SECONDS && unit.of(cost) > cap * (1 + 1e-12)) {
+                  List<String> apart = Amount.apart(cap, unit.of(cost));
+                  throw tooSmall(
+                      "The cap of %s %s".formatted(apart.get(0), lower(unit)),
+                      arm,
+                      name,
+                      apart.get(1),
+                      "Maybe set budgets.caps.%s to %s or more."
+                          .formatted(lower(unit), apart.get(1)));
+                }
+              });
     }
+  }
+
+  private static EspalierException tooSmall(
+      String budget, Study.Arm arm, String model, String cost, String advice) {
+    return new EspalierException(
+        EspalierException.Code.BUDGET,
+        "%s of the arm (%s) does not suffice for one sample of the model (%s), which costs %s."
+            .formatted(budget, arm.label(), model, cost),
+        advice);
   }
 
   /** The study. */

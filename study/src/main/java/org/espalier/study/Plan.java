@@ -70,12 +70,41 @@ public record Plan(
       String level,
       int cells,
       double limit,
-      Cost ledger,
+      Totals ledger,
       double seconds) {}
 
+  /**
+   * Sums over many searches. Those of a large study are beyond what a long holds, so they are
+   * doubles, exact up to 2^53.
+   *
+   * @param nfe network evaluations
+   * @param flops of models and verifiers
+   * @param images decoded
+   * @param verifierCalls images judged
+   */
+  public record Totals(double nfe, double flops, double images, double verifierCalls) {
+    private static final Totals NONE = new Totals(0, 0, 0, 0);
+
+    private Totals plus(Totals other) {
+      return new Totals(
+          nfe + other.nfe,
+          flops + other.flops,
+          images + other.images,
+          verifierCalls + other.verifierCalls);
+    }
+
+    private static Totals of(Cost cost, double times) {
+      return new Totals(
+          cost.nfe() * times,
+          ((double) cost.flops() + cost.verifierFlops()) * times,
+          cost.decodes() * times,
+          cost.verifierCalls() * times);
+    }
+  }
+
   /** The ledger of all lines. */
-  public Cost ledger() {
-    return lines.stream().map(Line::ledger).reduce(Cost.ZERO, Cost::plus);
+  public Totals ledger() {
+    return lines.stream().map(Line::ledger).reduce(Totals.NONE, Totals::plus);
   }
 
   /**
@@ -106,7 +135,7 @@ public record Plan(
         for (Amount level : arm.levels()) {
           double limit = loaded.budget(level).limit();
           double wall = cellsALine * limit * secondsAUnit.getOrDefault(model, 0.0);
-          Cost ledger = ledger(loaded, arm, model, limit);
+          Totals ledger = ledger(loaded, arm, model, limit);
           lines.add(new Line(arm.label(), model, level.label(), cellsALine, limit, ledger, wall));
           seconds += wall;
           int pixels = loaded.model(model).card().width() * loaded.model(model).card().height();
@@ -127,14 +156,14 @@ public record Plan(
         resident());
   }
 
-  private static Cost ledger(LoadedStudy loaded, Study.Arm arm, String model, double limit) {
+  private static Totals ledger(LoadedStudy loaded, Study.Arm arm, String model, double limit) {
     Study study = loaded.study();
     ComputeUnit unit = study.spec().budgets().unitOrDefault();
-    Cost sum = Cost.ZERO;
+    Totals sum = Totals.NONE;
     for (Prompt prompt : study.prompts()) {
       Cost sample = loaded.sampleCost(arm, model, prompt);
-      long samples = Math.max(1, (long) (limit / unit.of(sample) + 1e-9));
-      sum = sum.plus(sample.times(samples * study.spec().seedCount()));
+      double samples = Math.max(1, Math.floor(limit / unit.of(sample) + 1e-9));
+      sum = sum.plus(Totals.of(sample, samples * study.spec().seedCount()));
     }
     return sum;
   }

@@ -55,6 +55,10 @@ public record StudySpec(
               .formatted(seed, Long.MAX_VALUE - firstSeed(seed) + 1, seedCount(seeds)),
           "Maybe set a smaller seed.");
     }
+    if (output != null && output.indexOf('\0') >= 0) {
+      throw EspalierException.config(
+          "The output has a character (NUL) that no path has.", "Maybe set output: runs.");
+    }
     if (models != null && models.isEmpty()) {
       throw EspalierException.config("The study has no model.", "Maybe add one under models.");
     }

@@ -192,6 +192,26 @@ final class DiffusersWeights implements WeightSource {
     return weights.complete();
   }
 
+  /**
+   * The same weights with projections of one input joined: {@code to_q}, {@code to_k} and {@code
+   * to_v} of an attention to {@code qkv}, {@code w1} and {@code w3} of a gate to {@code w13}.
+   *
+   * @param source the weights; closed with the result
+   */
+  static WeightSource joinedProjections(WeightSource source) {
+    DiffusersWeights weights = new DiffusersWeights(source);
+    for (String name : source.names()) {
+      if (name.endsWith(".attention.to_q.weight")) {
+        String p = name.substring(0, name.length() - "to_q.weight".length());
+        weights.layer(p + "qkv", p + "to_q", p + "to_k", p + "to_v");
+      } else if (name.endsWith(".feed_forward.w1.weight")) {
+        String p = name.substring(0, name.length() - "w1.weight".length());
+        weights.layer(p + "w13", p + "w1", p + "w3");
+      }
+    }
+    return weights.complete();
+  }
+
   private boolean has(String name) {
     return source.names().contains(name);
   }

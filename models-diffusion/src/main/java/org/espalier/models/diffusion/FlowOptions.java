@@ -24,13 +24,53 @@ record FlowOptions(
     int width,
     int height) {
 
-  FlowOptions(
+  /**
+   * Options of which all but the sampler's have been filled in.
+   *
+   * @param sampling the sampler and its schedule
+   * @param guidance scale of classifier-free guidance; 1 is off
+   * @param negativePrompt what guidance leads away from, or null for nothing
+   * @param width in pixels
+   * @param height in pixels
+   * @param multiple pixels of one token
+   * @throws EspalierException CONFIG for a negative prompt without effect, or sides that make no
+   *     whole number of tokens
+   */
+  static FlowOptions of(
       FlowSampling sampling,
       double guidance,
       @Nullable String negativePrompt,
       int width,
-      int height) {
-    this(sampling, guidance, 0, negativePrompt == null ? "" : negativePrompt, width, height);
+      int height,
+      int multiple) {
+    if (negativePrompt != null && guidance == 1) {
+      throw EspalierException.config(
+          "The negativePrompt (" + negativePrompt + ") has no effect without guidance.",
+          "Maybe remove it, or set guidance where the weights allow it.");
+    }
+    requireMultiple("width", width, multiple);
+    requireMultiple("height", height, multiple);
+    return new FlowOptions(
+        sampling, guidance, 0, negativePrompt == null ? "" : negativePrompt, width, height);
+  }
+
+  private static void requireMultiple(String name, int pixels, int multiple) {
+    if (pixels % multiple != 0) {
+      throw EspalierException.config(
+          "The %s (%d) is not a multiple of the %d pixels that make one token."
+              .formatted(name, pixels, multiple),
+          "Maybe set %s to %d."
+              .formatted(name, Math.max(1, Math.round(pixels / (float) multiple)) * multiple));
+    }
+  }
+
+  /**
+   * The same with a bound of guided velocities.
+   *
+   * @param bound in norms of the positive velocity; 0 for none
+   */
+  FlowOptions capped(double bound) {
+    return new FlowOptions(sampling, guidance, bound, negativePrompt, width, height);
   }
 
   /**
@@ -63,20 +103,6 @@ record FlowOptions(
   }
 
   /**
-   * Refuses a negative prompt that changes nothing.
-   *
-   * @param negativePrompt what was asked for, or null
-   * @param guided whether there is guidance
-   */
-  static void checkNegative(@Nullable String negativePrompt, boolean guided) {
-    if (negativePrompt != null && !guided) {
-      throw EspalierException.config(
-          "The negativePrompt (" + negativePrompt + ") has no effect without guidance.",
-          "Maybe remove it, or set guidance where the weights allow it.");
-    }
-  }
-
-  /**
    * Refuses a text length out of range.
    *
    * @param tokens from 1 to 4096, or null
@@ -101,26 +127,6 @@ record FlowOptions(
           "The weights are not set.", "Maybe set weights to a copy of " + published + ".");
     }
     return weights;
-  }
-
-  /**
-   * Refuses sides that make no whole number of tokens.
-   *
-   * @param multiple pixels of a token
-   */
-  FlowOptions whole(int multiple) {
-    for (Map.Entry<String, Integer> side : Map.of("width", width, "height", height).entrySet()) {
-      if (side.getValue() % multiple != 0) {
-        throw EspalierException.config(
-            "The %s (%d) is not a multiple of the %d pixels that make one token."
-                .formatted(side.getKey(), side.getValue(), multiple),
-            "Maybe set %s to %d."
-                .formatted(
-                    side.getKey(),
-                    Math.max(1, Math.round(side.getValue() / (float) multiple)) * multiple));
-      }
-    }
-    return this;
   }
 
   /** Whether two rows make an evaluation. */

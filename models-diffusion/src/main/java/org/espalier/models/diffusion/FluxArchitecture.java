@@ -199,7 +199,13 @@ record FluxArchitecture(
         qkvBias);
   }
 
-  private static int count(WeightSource weights, String pattern) {
+  /**
+   * How many of numbered keys there are.
+   *
+   * @param weights the weights
+   * @param pattern of the keys, with a place for the number
+   */
+  static int count(WeightSource weights, String pattern) {
     int count = 0;
     while (weights.names().contains(pattern.formatted(count))) {
       count++;

@@ -159,7 +159,7 @@ record FluxSettings(
 
   /** What all flows have. */
   FlowOptions options() {
-    return new FlowOptions(sampling, trueCfg, negativePrompt, width, height);
+    return new FlowOptions(sampling, trueCfg, 0, negativePrompt, width, height);
   }
 
   /** What the model's card says of it. */

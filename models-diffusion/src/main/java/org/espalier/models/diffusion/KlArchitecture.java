@@ -111,10 +111,12 @@ record KlArchitecture(
    * Reads the sizes from the weights' shapes.
    *
    * @param weights in Black Forest Labs' keys
-   * @param config {@code norm_num_groups} of a diffusers configuration, where it is not 32
-   * @param scale of latents
+   * @param config of the autoencoder, diffusers' or one's own: the scale of latents, {@code
+   *     norm_num_groups} where it is not 32; may be missing
+   * @param usual scale of latents where the configuration states none
    */
-  static KlArchitecture of(WeightSource weights, JsonNode config, Scale scale) {
+  static KlArchitecture of(WeightSource weights, JsonNode config, Scale usual) {
+    Scale scale = Scale.of(config, usual);
     List<Integer> levels = new ArrayList<>();
     while (weights.names().contains("decoder.up." + levels.size() + ".block.0.conv1.weight")) {
       levels.add(weights.info("decoder.up." + levels.size() + ".block.0.conv1.weight").size(0));
@@ -137,6 +139,22 @@ record KlArchitecture(
         config.path("norm_num_groups").asInt(32),
         weights.names().contains("decoder.post_quant_conv.weight"),
         scale);
+  }
+
+  /**
+   * Refuses a transformer of latents of other channels.
+   *
+   * @param channels that the transformer reads
+   * @param transformer where it comes from, for messages
+   * @param autoencoder where this comes from, for messages
+   */
+  void requireChannels(int channels, Object transformer, Object autoencoder) {
+    if (channels != latentChannels) {
+      throw EspalierException.config(
+          "The transformer %s reads latents of %d channels, but the autoencoder %s has %d."
+              .formatted(transformer, channels, autoencoder, latentChannels),
+          "Maybe set autoencoder to the one that the transformer was trained with.");
+    }
   }
 
   /** Pixels a side for each latent pixel. */

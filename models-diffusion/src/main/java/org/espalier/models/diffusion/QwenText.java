@@ -6,10 +6,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.espalier.api.EspalierException;
+import org.espalier.torch.Qwen3Config;
 import org.espalier.torch.Qwen3Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.Tokens;
 import org.espalier.torch.TorchProgram;
+import org.espalier.torch.WeightSource;
 import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
 
@@ -20,6 +22,67 @@ import org.jspecify.annotations.Nullable;
 final class QwenText implements FlowText {
   /** The token by which Qwen pads. */
   private static final String PADDING = "<|endoftext|>";
+
+  /**
+   * Where a Qwen3 encoder lies.
+   *
+   * @param encoder directory with its configuration and weights
+   * @param tokenizer its {@code tokenizer.json}
+   * @param config its architecture
+   */
+  record Files(Path encoder, Path tokenizer, Qwen3Config config) {
+    /**
+     * Finds an encoder.
+     *
+     * @param files of the model
+     * @param encoder the option textEncoder
+     * @param tokenizer the option tokenizer
+     */
+    static Files locate(PipelineFiles files, @Nullable String encoder, @Nullable String tokenizer) {
+      Path home = files.part("text encoder (Qwen3)", "textEncoder", encoder, "text_encoder");
+      return new Files(
+          home,
+          files.tokenizer("tokenizer", tokenizer, "tokenizer", home),
+          Qwen3Config.read(home.resolve("config.json")));
+    }
+
+    /**
+     * Refuses an encoder of another width.
+     *
+     * @param taken layers whose states make a token
+     * @param width that the transformer reads
+     * @param advice which encoder it wants
+     */
+    void requireWidth(List<Integer> taken, int width, String advice) {
+      int given = config.hiddenSize() * taken.size();
+      if (given != width) {
+        throw EspalierException.config(
+            "The transformer reads texts of width %d, but the encoder %s gives %d (%d x %d)."
+                .formatted(width, encoder, given, taken.size(), config.hiddenSize()),
+            "Maybe textEncoder is of another model; " + advice + ".");
+      }
+    }
+
+    /**
+     * Opens and checks the weights; the loader loads them.
+     *
+     * @param open keeps them open
+     * @param taken layers whose states make a token
+     * @param length tokens at which texts are cut
+     * @param thinking as for the text
+     * @param padded as for the text
+     */
+    FlowBlueprint.Loader<FlowText> loader(
+        OpenWeights open, List<Integer> taken, int length, boolean thinking, boolean padded) {
+      WeightSource weights = open.open(encoder, Qwen3Encoder::layout);
+      config.weights(taken).check(weights);
+      return (parts, device) -> {
+        TextTokenizer opened = parts.keep(TextTokenizer.open(tokenizer, length));
+        Qwen3Encoder loaded = parts.keep(new Qwen3Encoder(config, taken, weights, device));
+        return new QwenText(tokenizer, opened, loaded, thinking, padded);
+      };
+    }
+  }
 
   private final Path file;
   private final TextTokenizer tokenizer;

@@ -70,3 +70,11 @@ def feed_forward(w: Dict[str, Tensor], first: str, second: str, x: Tensor, gate:
 def patches(x: Tensor) -> Tensor:
   z = torch.unflatten(torch.unflatten(x, 3, [-1, 2]), 2, [-1, 2])
   return torch.flatten(torch.flatten(torch.permute(z, [0, 2, 4, 1, 3, 5]), 3), 1, 2)
+# As `patches`, but channels fastest
+def patches_last(x: Tensor) -> Tensor:
+  z = torch.unflatten(torch.unflatten(x, 3, [-1, 2]), 2, [-1, 2])
+  return torch.flatten(torch.flatten(torch.permute(z, [0, 2, 4, 3, 5, 1]), 3), 1, 2)
+# Tokens (B, rows * columns, 4 * C), channels fastest -> latents (B, C, 2 * rows, 2 * columns)
+def unpatched_last(x: Tensor, rows: int, columns: int) -> Tensor:
+  z = torch.view(x, [torch.size(x, 0), rows, columns, 2, 2, -1])
+  return torch.flatten(torch.flatten(torch.permute(z, [0, 5, 1, 3, 2, 4]), 4), 2, 3)

@@ -47,9 +47,7 @@ class Flux2ParityTest {
       golden.compare("sigmas", sampler.times(), golden.file().floats("sigmas"));
       golden.compare("timesteps", Golden.times(sampler, 1000), golden.file().floats("timesteps"));
       JsonNode vae = golden.json("vae_config");
-      KlArchitecture image =
-          KlArchitecture.of(
-              imageWeights, vae, KlArchitecture.Scale.of(vae, KlArchitecture.Scale.FLUX2));
+      KlArchitecture image = KlArchitecture.of(imageWeights, vae, KlArchitecture.Scale.FLUX2);
       boolean guided =
           !golden.json("is_distilled").asBoolean() && golden.json("guidance_scale").asDouble() > 1;
       try (FlowNetwork network =

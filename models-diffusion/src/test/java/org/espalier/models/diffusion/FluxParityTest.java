@@ -38,10 +38,7 @@ class FluxParityTest {
       // Weights without guidance embedding have no guidance to state.
       double guidance = architecture.guidanceEmbedded() ? golden.json("guidance").asDouble() : 0;
       KlArchitecture image =
-          KlArchitecture.of(
-              imageWeights,
-              golden.json("ae"),
-              KlArchitecture.Scale.of(golden.json("ae"), KlArchitecture.Scale.FLUX));
+          KlArchitecture.of(imageWeights, golden.json("ae"), KlArchitecture.Scale.FLUX);
       try (FlowNetwork network =
               new FlowNetwork(
                   architecture,

@@ -321,7 +321,6 @@ class FluxProviderTest {
     assertThat(settings.guidance()).isEqualTo(2);
     assertThat(settings.trueCfg()).isEqualTo(4);
     assertThat(settings.negativePrompt()).isEqualTo("blur");
-    assertThat(settings.licence()).startsWith("none");
     assertThat(FluxProvider.settings(FluxConfig.of("random:schnell")).sampling().steps())
         .isEqualTo(4);
   }

@@ -99,8 +99,7 @@ class NanoFluxTest {
     try (WeightSource weights = WeightSource.open(files.autoencoder());
         KlAutoencoder autoencoder =
             new KlAutoencoder(
-                KlArchitecture.of(
-                    weights, ae, KlArchitecture.Scale.of(ae, KlArchitecture.Scale.FLUX)),
+                KlArchitecture.of(weights, ae, KlArchitecture.Scale.FLUX),
                 true,
                 weights,
                 Device.cpu())) {

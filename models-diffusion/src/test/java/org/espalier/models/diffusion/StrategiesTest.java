@@ -42,12 +42,13 @@ class StrategiesTest {
   private GenerativeModel load(String family, String sampler) {
     return switch (family) {
       case "flux2" -> Flux2ContractTest.create(directory, sampler, true);
+      case "z-image" -> ZImageContractTest.create(directory, sampler, false);
       default -> throw new IllegalArgumentException(family);
     };
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"flux2 ode", "flux2 sde"})
+  @ValueSource(strings = {"flux2 ode", "flux2 sde", "z-image sde"})
   void everyExampleRunsOrIsRefusedForACapability(String which) throws IOException {
     String[] parts = which.split(" ");
     PluginRegistry registry = PluginRegistry.discover(StrategiesTest.class.getClassLoader());

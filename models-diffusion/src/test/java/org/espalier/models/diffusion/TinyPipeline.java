@@ -112,4 +112,15 @@ final class TinyPipeline {
     qwen(directory, 12);
     return directory;
   }
+
+  /** Z-Image, with the autoencoder of the sd3 case, which has its form. */
+  static Path zimage(Path directory) {
+    TinyFlux.write(directory.resolve("model_index.json"), "{\"_class_name\": \"ZImagePipeline\"}");
+    part(directory.resolve("transformer"), "zimage-tiny-a", "weights", "config");
+    part(directory.resolve("vae"), "sd3-tiny-a", "vae", "vae_config");
+    TinyFlux.write(
+        directory.resolve("scheduler").resolve("scheduler_config.json"), "{\"shift\": 3.0}");
+    qwen(directory, 40);
+    return directory;
+  }
 }

@@ -34,7 +34,10 @@ def forked_attention(q: Tensor, shared: List[Tensor], own: Tensor, kernel: str) 
   o, sums, = attend(torch.transpose(split, 1, 2), path[0], path[1], 1., kernel)
   o = torch.flatten(torch.unflatten(torch.transpose(o, 1, 2), 0, [R, N]), 1, 2)
   if torch.len(shared) > 0:
-    prefix = torch.unbind(torch.transpose(torch.flatten(torch.cat(shared, 3), 1, 2), 2, 3), 0)
+    joined = shared[0]
+    if torch.len(shared) > 1:
+      joined = torch.cat(shared, 3)
+    prefix = torch.unbind(torch.transpose(torch.flatten(joined, 1, 2), 2, 3), 0)
     p, before, = attend(torch.transpose(q, 1, 2), prefix[0], prefix[1], 1., kernel)
     after = torch.flatten(torch.permute(torch.unflatten(sums, 0, [R, N]), [0, 1, 3, 2]), 1, 2)
     weight = torch.unsqueeze(torch.sigmoid(after - torch.transpose(before, 1, 2)), -1)

@@ -29,12 +29,15 @@ def vq_attention(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
     y = x
   return y
 class Vq(Module):
-  # Tokens (k, L) -> their vectors (k, d, height, width) float32
+  # Tokens (k, L) -> their vectors (k, d, height, width) float32; zeros for those that are missing at the end
   def look_up(self, tokens: Tensor, height: int, width: int) -> Tensor:
     w = self.w
     vectors = torch.to(torch.embedding(w["quantize.embedding.weight"], tokens), 6)
     if self.unit:
       vectors = vectors / torch.clamp_min(torch.norm(vectors, 2, [-1], True), 1.e-12)
+    missing = height * width - torch.size(vectors, 1)
+    if missing > 0:
+      vectors = torch.constant_pad_nd(vectors, [0, 0, 0, missing])
     return torch.unflatten(torch.transpose(vectors, 1, 2), 2, [height, width])
   # Adds a scale's tokens (k, L) to summed codes (1, d, H, W) of as many children, through one of the convolutions.
   def accept(self, codes: List[Tensor], tokens: Tensor, height: int, width: int, which: int) -> List[Tensor]:

@@ -90,6 +90,12 @@ class ExampleStrategiesTest {
             TinyModel.context(directory))) {
       assertThat(search(var, "golden retriever")).isEqualTo(expected);
     }
+    try (GenerativeModel janus =
+        JanusLoader.load(
+            TinyJanus.config(TinyJanus.write(directory.resolve("janus")), 3),
+            TinyModel.context(directory))) {
+      assertThat(search(janus, "a red star")).isEqualTo(expected);
+    }
     assertThat(TorchTensor.liveBytes()).isEqualTo(live);
   }
 }

@@ -135,13 +135,17 @@ final class TinyModel {
     }
   }
 
-  /** Random weights; a tensor's values depend on its name before renaming only. */
+  /**
+   * Random weights; a tensor's values depend on its name before renaming only, which naming gives.
+   */
   static void weights(Path file, Map<String, List<Long>> shapes, UnaryOperator<String> naming)
       throws IOException {
     Map<String, float[]> values = new LinkedHashMap<>();
     for (Map.Entry<String, List<Long>> entry : shapes.entrySet()) {
       String name =
-          entry.getKey().replaceFirst("block_chunks\\.(\\d)\\.module\\.(\\d)\\.", "$1$2.");
+          naming
+              .apply(entry.getKey())
+              .replaceFirst("block_chunks\\.(\\d)\\.module\\.(\\d)\\.", "$1$2.");
       name = name.replaceFirst("^(unregistered_)?blocks\\.(\\d)\\.", "$2.");
       name = name.replaceFirst("^00\\.", "0.").replaceFirst("^01\\.", "1.");
       name = name.replaceFirst("^10\\.", "2.").replaceFirst("^11\\.", "3.");

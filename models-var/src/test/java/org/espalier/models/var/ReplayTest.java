@@ -31,7 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Where memory does not suffice, evaluations are dropped and repeated; nothing else changes. */
-class InfinityReplayTest {
+class ReplayTest {
   @TempDir Path directory;
 
   /** A beam of two with three children each, every one rolled out and verified. */
@@ -91,7 +91,7 @@ class InfinityReplayTest {
     SearchRun run =
         SearchTestKit.strategy(new Beam())
             .model(model)
-            .verifier(VerifierRole.SEARCH, new TableVerifier(InfinityReplayTest::brightness))
+            .verifier(VerifierRole.SEARCH, new TableVerifier(ReplayTest::brightness))
             .nfe(100_000)
             .run();
     run.balances().leavesNothing();
@@ -140,6 +140,26 @@ class InfinityReplayTest {
     assertThat(replayed.rows()).isEqualTo(2 * replayed.nfe());
     assertThat(replayed.tokens()).isPositive();
     assertThat(replayed.flops()).isPositive();
+  }
+
+  /** A step of Janus draws several tokens, whose keys and values are made again as well. */
+  @Test
+  void modelsThatDrawTokenByTokenForgetAlike() {
+    JanusConfig config = TinyJanus.config(TinyJanus.write(directory), 3);
+    SearchOutcome[] outcomes = new SearchOutcome[2];
+    for (int i = 0; i < 2; i++) {
+      NativeMemory memory = i == 0 ? NativeMemory.unlimited() : NativeMemory.of(1);
+      LoadContext context = LoadContext.builder().baseDirectory(directory).memory(memory).build();
+      try (GenerativeModel model = JanusLoader.load(config, context)) {
+        outcomes[i] = search(model);
+      }
+      assertThat(memory.used()).as("bytes of the account, all given back").isZero();
+    }
+    assertThat(outcomes[1].image().rgb()).isEqualTo(outcomes[0].image().rgb());
+    assertThat(outcomes[1].ledger().total().withWallNanos(0))
+        .isEqualTo(outcomes[0].ledger().total().withWallNanos(0));
+    assertThat(outcomes[0].ledger().byPhase()).doesNotContainKey(Phase.REPLAY);
+    assertThat(outcomes[1].ledger().phase(Phase.REPLAY).nfe()).isPositive();
   }
 
   @Test
