@@ -37,6 +37,7 @@ public final class Main {
       List.of(
           RunCommand.class,
           ResumeCommand.class,
+          MergeCommand.class,
           ReportCommand.class,
           ValidateCommand.class,
           PlanCommand.class,

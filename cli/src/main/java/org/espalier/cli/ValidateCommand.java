@@ -41,6 +41,7 @@ final class ValidateCommand implements Callable<Integer> {
                       study.prompts().size(),
                       study.spec().seedCount(),
                       study.arms().size()));
+      loaded.remarks().forEach(remark -> terminal.err().println("Note: " + remark));
     }
     return Main.DONE;
   }

@@ -3,21 +3,15 @@ package org.espalier.cli;
 import com.google.inject.Inject;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.espalier.api.EspalierException;
 import org.espalier.plugins.PluginRegistry;
-import org.espalier.plugins.PluginSpec;
 import org.espalier.spi.LoadContext;
 import org.espalier.study.LoadedStudy;
-import org.espalier.study.Study;
-import org.espalier.study.StudySource;
 import org.espalier.weights.HubCache;
 import org.espalier.weights.HubId;
 import org.espalier.weights.ReadLog;
@@ -61,34 +55,6 @@ final class WeightsCommand implements Callable<Integer> {
     this.terminal = terminal;
   }
 
-  /** What an argument names. */
-  record Target(Map<String, PluginRegistry.Bound<?>> parts, Path base) {
-    static Target of(String text, PluginRegistry registry) {
-      Path file = file(text);
-      if (file != null) {
-        Study study = Study.bind(StudySource.read(file, List.of()), registry);
-        return new Target(HubCheckpoints.parts(study), study.source().base());
-      }
-      PluginSpec spec = Snippets.plugin("STUDY|MODEL", text);
-      Map<String, PluginRegistry.Bound<?>> parts = new LinkedHashMap<>();
-      boolean verifier =
-          registry.verifiers().containsKey(spec.id()) && !registry.models().containsKey(spec.id());
-      parts.put(
-          (verifier ? "verifier " : "model ") + spec.id(),
-          verifier ? registry.verifier(Snippets.verifier(text)) : registry.model(spec));
-      return new Target(parts, Path.of("").toAbsolutePath());
-    }
-
-    private static @Nullable Path file(String text) {
-      try {
-        Path file = Path.of(text);
-        return Files.isRegularFile(file) ? file : null;
-      } catch (InvalidPathException e) {
-        return null;
-      }
-    }
-  }
-
   @Override
   public Integer call() {
     if (target == null) {
@@ -96,13 +62,16 @@ final class WeightsCommand implements Callable<Integer> {
           "The command weights needs a study or a model.",
           "Maybe use `espalier weights STUDY`, or `espalier weights get hf:ORG/NAME`.");
     }
-    Target wanted = Target.of(target, registry);
-    LoadContext context = LoadedStudy.context("cpu", wanted.base, registry);
+    WeightsTarget wanted = WeightsTarget.of(target, registry);
+    LoadContext context = LoadedStudy.context("cpu", wanted.base(), registry);
     HubCheckpoints hub = new HubCheckpoints(registry, terminal);
     int code = Main.DONE;
-    for (Map.Entry<String, PluginRegistry.Bound<?>> part : wanted.parts.entrySet()) {
+    for (Map.Entry<String, PluginRegistry.Bound<?>> part : wanted.parts().entrySet()) {
       if (!print(
-          part.getKey(), part.getValue(), context, hub.references(part.getValue(), wanted.base))) {
+          part.getKey(),
+          part.getValue(),
+          context,
+          hub.references(part.getValue(), wanted.base()))) {
         code = Main.USER_ERROR;
       }
     }
@@ -210,15 +179,5 @@ final class WeightsCommand implements Callable<Integer> {
     return hash || size <= HASHED
         ? "SHA-256 " + Sha256.of(List.of(file))
         : "SHA-256 not computed (--hash)";
-  }
-
-  static List<HubId> references(String text, PluginRegistry registry, HubCheckpoints hub) {
-    if (text.startsWith(HubId.PREFIX)) {
-      return List.of(HubId.of(text));
-    }
-    Target target = Target.of(text, registry);
-    List<HubId> found = new ArrayList<>();
-    target.parts.values().forEach(part -> found.addAll(hub.references(part, target.base)));
-    return found;
   }
 }

@@ -42,7 +42,7 @@ final class WeightsGetCommand implements Callable<Integer> {
   public Integer call() {
     HubCheckpoints hub = new HubCheckpoints(registry, terminal);
     List<HubId> wanted = new ArrayList<>();
-    targets.forEach(text -> wanted.addAll(WeightsCommand.references(text, registry, hub)));
+    targets.forEach(text -> wanted.addAll(WeightsTarget.references(text, registry, hub)));
     if (wanted.isEmpty()) {
       throw EspalierException.config(
           "Nothing of " + targets + " lies on the hub.",

@@ -264,7 +264,7 @@ class StudyRunTest {
       boolean oracle = record.arm().equals("bound");
       assertThat(record.verifier()).isNotNull();
       assertThat(record.verifier().id()).isEqualTo(oracle ? "toy-bright" : "target");
-      assertThat(record.verifier().independence()).isEqualTo(oracle ? "oracle" : "independent");
+      assertThat(record.verifier().independence()).isEqualTo(oracle ? "oracle" : "unknown");
       if (oracle) {
         assertThat(record.score()).isEqualTo(record.metric());
       }

@@ -33,10 +33,13 @@ import org.espalier.plugins.RecordBinder;
 import org.espalier.records.Amount;
 import org.espalier.records.CellRecord;
 import org.espalier.records.RecordLog;
+import org.espalier.records.Turns;
 import org.espalier.spi.GenerativeModel;
+import org.espalier.spi.Lineage;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.NativeMemory;
 import org.espalier.spi.Verifier;
+import org.espalier.spi.VerifierCard;
 import org.espalier.spi.VerifierLoader;
 import org.jspecify.annotations.Nullable;
 
@@ -504,7 +507,7 @@ public final class LoadedStudy implements AutoCloseable {
         }
       }
     }
-    List<Prompt> prompts = PromptFiles.interleaved(study.prompts());
+    List<Prompt> prompts = Turns.interleaved(study.prompts(), Prompt::tag);
     List<String> promptJson = prompts.stream().map(LoadedStudy::json).toList();
     List<Cell> cells = new ArrayList<>();
     for (int i = 0; i < study.spec().seedCount(); i++) {
@@ -599,8 +602,8 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
-   * How the study's search verifier stands to its metric: {@code independent}, {@code same-metric},
-   * {@code oracle} (the very same verifier), or {@code none} without an evaluator.
+   * How the study's search verifier stands to its metric: {@code oracle} (the very same verifier),
+   * a {@link Lineage.Relation} such as {@code same-family}, or {@code none} without an evaluator.
    */
   public String independence() {
     return independence(searchVerifier());
@@ -621,11 +624,49 @@ public final class LoadedStudy implements AutoCloseable {
     if (evaluators.isEmpty()) {
       return "none";
     }
-    Verifier metric = evaluators.get(0);
-    if (metric == search) {
-      return "oracle";
+    return relation(search, evaluators.get(0));
+  }
+
+  /**
+   * How an arm's search verifier stands to each of the study's evaluators, in their order.
+   *
+   * @param arm of the study
+   */
+  List<String> relations(Study.Arm arm) {
+    Verifier search = searchVerifier(arm);
+    return evaluators.stream().map(evaluator -> relation(search, evaluator)).toList();
+  }
+
+  /** What a reader of the study should know before it runs, one sentence each; often nothing. */
+  public List<String> remarks() {
+    Map<String, Verifier> judges = new LinkedHashMap<>();
+    for (Study.Arm arm : study.arms()) {
+      Verifier search = searchVerifier(arm);
+      judges.put(search.card().id(), search);
     }
-    return metric.card().metric().equals(search.card().metric()) ? "same-metric" : "independent";
+    evaluators.forEach(evaluator -> judges.put(evaluator.card().id(), evaluator));
+    List<String> remarks = new ArrayList<>();
+    models.forEach(
+        (name, model) -> {
+          int width = model.card().width();
+          int height = model.card().height();
+          judges.forEach(
+              (id, judge) -> {
+                String sees = judge.card().facts().getOrDefault(VerifierCard.SEES, "");
+                if (width != height && sees.contains(VerifierCard.MIDDLE_SQUARE)) {
+                  remarks.add(
+                      "The verifier %s sees only the middle square of the images of %s (%d x %d)."
+                          .formatted(id, name, width, height));
+                }
+              });
+        });
+    return remarks;
+  }
+
+  private static String relation(Verifier search, Verifier evaluator) {
+    return evaluator == search
+        ? "oracle"
+        : Lineage.relation(search.card(), evaluator.card()).label();
   }
 
   @Override

@@ -65,6 +65,7 @@ final class PlanFacts {
         line.put("verifier", card(loaded.searchVerifier(arm).card()));
       }
       line.put("independence", loaded.driver(arm).independence());
+      line.put("evaluators", loaded.relations(arm));
       Map<String, Object> levels = new LinkedHashMap<>();
       arm.levels().forEach(level -> levels.put(level.label(), loaded.budget(level).limit()));
       line.put("levels", levels);

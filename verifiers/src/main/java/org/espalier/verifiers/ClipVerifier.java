@@ -30,20 +30,21 @@ final class ClipVerifier extends PixelVerifier {
             score.id(),
             parts.weightsSha256(),
             network.programSha256(),
-            parts.licence(),
+            parts.provenance().licence(),
             parts.transform().describe(),
             OptionalInt.of(architecture.text().maxPositionEmbeddings()),
             score.range(),
             score.metric(),
-            Map.of(
-                "image-size",
-                String.valueOf(architecture.imageSize()),
-                "image-flops",
-                String.valueOf(architecture.imageFlops()),
-                "dtype",
-                "float32",
-                "text",
-                "charged with each image; its embedding is held from image to image")));
+            parts.facts(
+                Map.of(
+                    "image-size",
+                    String.valueOf(architecture.imageSize()),
+                    "image-flops",
+                    String.valueOf(architecture.imageFlops()),
+                    "dtype",
+                    "float32",
+                    "text",
+                    "charged with each image; its embedding is held from image to image"))));
     this.score = score;
     this.network = network;
     this.architecture = architecture;

@@ -1,5 +1,6 @@
 package org.espalier.verifiers;
 
+import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.verifiers.JudgeCheckpoint.Asked;
 import org.jspecify.annotations.Nullable;
@@ -50,6 +51,7 @@ public record LlavaOnevisionConfig(String weights, String question, String yes, 
   }
 
   Asked asked() {
-    return new Asked(question, "", tokenizer -> JudgeAnswer.YesNo.of(tokenizer, yes, no), "");
+    return new Asked(
+        question, "", tokenizer -> JudgeAnswer.YesNo.of(tokenizer, yes, no), "", Set.of());
   }
 }

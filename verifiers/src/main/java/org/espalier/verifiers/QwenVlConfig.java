@@ -1,5 +1,6 @@
 package org.espalier.verifiers;
 
+import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.verifiers.JudgeCheckpoint.Asked;
 import org.jspecify.annotations.Nullable;
@@ -76,7 +77,9 @@ public record QwenVlConfig(
                 .replace("{best}", String.valueOf(scale.best())),
             "",
             tokenizer -> JudgeAnswer.Rating.of(tokenizer, scale.worst(), scale.best()),
-            "")
-        : new Asked(question, "", tokenizer -> JudgeAnswer.YesNo.of(tokenizer, yes, no), "");
+            "",
+            Set.of())
+        : new Asked(
+            question, "", tokenizer -> JudgeAnswer.YesNo.of(tokenizer, yes, no), "", Set.of());
   }
 }

@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import com.fasterxml.jackson.annotation.JsonFormat;
 import java.util.List;
 import org.espalier.api.EspalierException;
 import org.jspecify.annotations.Nullable;
@@ -35,10 +34,9 @@ public record InfinityConfig(
     @Nullable String textEncoder,
     @Nullable String pn,
     @Nullable Double aspectRatio,
-    @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY) @Nullable List<Double> cfg,
-    @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY)
-        @Nullable List<Integer> cfgInsertionLayer,
-    @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY) @Nullable List<Double> tau,
+    @Nullable List<Double> cfg,
+    @Nullable List<Integer> cfgInsertionLayer,
+    @Nullable List<Double> tau,
     @Nullable Integer topK,
     @Nullable Double topP,
     @Nullable Boolean levelEveryChunk) {

@@ -7,10 +7,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
+import org.espalier.torch.WeightsLocation;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -75,11 +75,7 @@ final class TokenizerFile {
    * @throws EspalierException CONFIG where there is none
    */
   static List<Path> candidates(Path weights) {
-    Path absolute = weights.toAbsolutePath();
-    Path directory =
-        Files.isDirectory(absolute)
-            ? absolute
-            : Objects.requireNonNullElse(absolute.getParent(), absolute);
+    Path directory = WeightsLocation.directory(weights);
     if (Files.isRegularFile(directory.resolve(OWN))) {
       return List.of(directory.resolve(OWN));
     }
@@ -109,7 +105,7 @@ final class TokenizerFile {
     if (name.matches() && model.matches() && (name.group(2) != null) != isRegularised(weights)) {
       LOG.log(
           System.Logger.Level.WARNING,
-          "The tokenizer {0} is by its name another model's than {1}: images will be poor.",
+          "The tokenizer {0} is by its name of another model than {1}: images will be poor.",
           vae.getFileName(),
           weights.getFileName());
     }
