@@ -18,8 +18,10 @@ import picocli.CommandLine.Option;
 final class BenchOptions {
   @Option(
       names = "--model",
-      paramLabel = "ID[:SIZE]",
-      description = "infinity:2b, infinity:8b or flux:dev; default: ${DEFAULT-VALUE}.",
+      paramLabel = "ID[:SIZE]|YAML",
+      description =
+          "infinity:2b, var:d16, janus:1b, flux:dev and so on, or a model as a study names it;"
+              + " default: ${DEFAULT-VALUE}.",
       defaultValue = "infinity:2b")
   String model = "infinity:2b";
 
@@ -35,7 +37,8 @@ final class BenchOptions {
   @Option(
       names = "--pn",
       paramLabel = "SIZE",
-      description = "Pixels: 0.06M, 0.25M, 0.60M or 1M; default: ${DEFAULT-VALUE}.",
+      description =
+          "Pixels of infinity and flux: 0.06M, 0.25M, 0.60M or 1M; default: ${DEFAULT-VALUE}.",
       defaultValue = "1M")
   String pn = "1M";
 
@@ -96,6 +99,9 @@ final class BenchOptions {
 
   /** The model as a study would name it. */
   private String snippet() {
+    if (model.strip().startsWith("{")) {
+      return model;
+    }
     int colon = model.indexOf(':');
     String id = colon < 0 ? model : model.substring(0, colon);
     String from = weights.equals("random") ? "random:" + model.substring(colon + 1) : weights;
@@ -113,7 +119,7 @@ final class BenchOptions {
       String size = weights.equals("nano") ? "" : ", width: %d, height: %d".formatted(side, side);
       return "{id: flux, weights: '%s', sampler: {steps: %d}%s}".formatted(from, steps, size);
     }
-    String size = weights.equals("nano") ? "" : ", pn: " + pn;
+    String size = weights.equals("nano") || !id.equals("infinity") ? "" : ", pn: " + pn;
     return "{id: %s, weights: '%s'%s}".formatted(id, from, size);
   }
 

@@ -150,7 +150,7 @@ final class BenchSearchCommand implements Callable<Integer> {
                                 : value)));
       }
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   private SearchOutcome run(

@@ -43,6 +43,6 @@ final class ValidateCommand implements Callable<Integer> {
                       study.arms().size()));
       loaded.remarks().forEach(remark -> terminal.err().println("Note: " + remark));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 }

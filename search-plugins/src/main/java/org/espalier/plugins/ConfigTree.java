@@ -152,7 +152,7 @@ public final class ConfigTree {
    * @param advice how to mend it
    */
   public EspalierException error(Node node, String what, @Nullable String advice) {
-    return new EspalierException(EspalierException.Code.CONFIG, at(node) + ": " + what, advice);
+    return new EspalierException(EspalierException.Code.CONFIG, what, advice).at(at(node));
   }
 
   /**

@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -19,10 +20,12 @@ import java.util.TreeSet;
 import java.util.function.Consumer;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
+import org.espalier.api.StrategyCard;
 import org.espalier.api.VerifierRole;
 import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
+import org.espalier.engine.Pairing;
 import org.espalier.engine.SearchEngine;
 import org.espalier.plugins.Canonical;
 import org.espalier.plugins.ConfigTree;
@@ -37,6 +40,7 @@ import org.espalier.records.Turns;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.Lineage;
 import org.espalier.spi.LoadContext;
+import org.espalier.spi.ModelCard;
 import org.espalier.spi.NativeMemory;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
@@ -241,29 +245,57 @@ public final class LoadedStudy implements AutoCloseable {
 
   private void check() {
     for (Study.Arm arm : study.arms()) {
-      for (String name : arm.models()) {
-        SearchEngine.requireCapabilities(arm.strategy().strategy().card(), model(name).card());
-      }
-      for (VerifierRole role : arm.strategy().strategy().card().roles()) {
-        if (!verifiers(arm).containsKey(role)) {
-          throw new EspalierException(
-              EspalierException.Code.CAPABILITY,
-              "The arm (%s) asks for the verifier role (%s), which the study has not."
-                  .formatted(arm.label(), role),
-              "Maybe set verifiers." + role.name().toLowerCase(Locale.ROOT) + ".");
-        }
+      try {
+        checkPairings(arm);
+      } catch (EspalierException e) {
+        throw e.at(arm.place());
       }
     }
+    checkPrompts();
     quoteSamples(searchVerifier());
     for (Study.Arm arm : study.arms()) {
       quoteSamples(searchVerifier(arm));
-      requireBounded(searchVerifier(arm));
     }
     for (Study.Arm arm : study.arms()) {
       for (String name : arm.models()) {
         for (Amount level : arm.levels()) {
           requireOneSample(arm, name, level);
         }
+      }
+    }
+  }
+
+  private void checkPairings(Study.Arm arm) {
+    StrategyCard card = arm.strategy().strategy().card();
+    for (String name : arm.models()) {
+      ModelCard searched = model(name).card();
+      Pairing.requireCapabilities(
+          card,
+          searched,
+          "strategy (%s) of the arm (%s)".formatted(card.id(), arm.label()),
+          name.equals(searched.id())
+              ? "model (" + name + ")"
+              : "model (%s, which is %s)".formatted(name, searched.id()));
+    }
+    for (VerifierRole role : card.roles()) {
+      Pairing.requireRole(verifiers(arm), role, "The arm (" + arm.label() + ")");
+    }
+  }
+
+  /** Refuses prompts that a verifier cannot judge, before anything is searched for them. */
+  private void checkPrompts() {
+    for (Verifier verifier : new LinkedHashSet<>(loadedVerifiers.values())) {
+      for (Prompt prompt : study.prompts()) {
+        verifier
+            .unsupported(prompt)
+            .ifPresent(
+                why -> {
+                  throw new EspalierException(
+                      EspalierException.Code.CAPABILITY,
+                      "The verifier (%s) cannot judge the prompt (%s: \"%s\"): %s"
+                          .formatted(verifier.card().id(), prompt.id(), prompt.text(), why),
+                      "Maybe choose another verifier, or leave out such prompts with prompts.tags.");
+                });
       }
     }
   }
@@ -284,45 +316,12 @@ public final class LoadedStudy implements AutoCloseable {
     sampleCosts.put(search, byModel);
   }
 
-  /** Every verb costs something in the unit, or is capped; else a search need not end. */
-  private void requireBounded(Verifier search) {
-    ComputeUnit unit = study.spec().budgets().unitOrDefault();
-    Map<ComputeUnit, Amount> caps = study.spec().budgets().caps();
-    boolean verifierWorks =
-        search
-                .quote(
-                    study.prompts().get(0),
-                    model(models.keySet().iterator().next()).card().width(),
-                    model(models.keySet().iterator().next()).card().height(),
-                    1)
-                .verifierFlops()
-            > 0;
-    boolean flops = unit == ComputeUnit.FLOPS || capped(caps, ComputeUnit.FLOPS);
-    boolean verify =
-        unit == ComputeUnit.VERIFIER_CALLS
-            || capped(caps, ComputeUnit.VERIFIER_CALLS)
-            || (flops && verifierWorks);
-    boolean expand = unit == ComputeUnit.NFE || capped(caps, ComputeUnit.NFE) || flops;
-    if (!verify || !expand) {
-      throw new EspalierException(
-          EspalierException.Code.BUDGET,
-          "Under a budget in %s %s is free and has no cap, so a search need not end."
-              .formatted(lower(unit), verify ? "generating" : "verifying"),
-          "Maybe add budgets.caps: {%s: 64x}, or use the unit flops."
-              .formatted(verify ? "nfe" : "verifier_calls"));
-    }
-  }
-
-  private static boolean capped(@Nullable Map<ComputeUnit, Amount> caps, ComputeUnit unit) {
-    return caps != null && caps.containsKey(unit);
-  }
-
   private static String lower(ComputeUnit unit) {
     return unit.name().toLowerCase(Locale.ROOT);
   }
 
   private void requireOneSample(Study.Arm arm, String name, Amount level) {
-    Budget budget = budget(level);
+    Budget budget = budget(arm, name, level);
     for (Prompt prompt : study.prompts()) {
       Cost cost = sampleCost(searchVerifier(arm), name, prompt);
       if (budget.unit().of(cost) > budget.limit() * (1 + 1e-12)) {
@@ -491,6 +490,23 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
+   * The budget of an arm's searches of a model at a level: with default caps where the study's own
+   * do not bound some verb.
+   *
+   * @param arm of the study
+   * @param model its name in the study
+   * @param level as it was written
+   */
+  public Budget budget(Study.Arm arm, String model, Amount level) {
+    return SearchEngine.bounded(
+        budget(level),
+        model(model),
+        verifiers(arm),
+        arm.strategy().strategy().card().roles(),
+        study.prompts().get(0));
+  }
+
+  /**
    * Every cell of the study: by seed, prompt, arm, model and level. Prompts come from all tags in
    * turn, so that a run that is stopped early has searched about as many of each.
    */
@@ -500,7 +516,7 @@ public final class LoadedStudy implements AutoCloseable {
       for (String model : arm.models()) {
         SortedMap<String, String> key = key(arm, model);
         for (Amount level : arm.levels()) {
-          Budget budget = budget(level);
+          Budget budget = budget(arm, model, level);
           key.put("budget", Canonical.json(budget));
           searchers.add(
               new Searcher(arm, model, level, budget, new Canonical.Template(key, VARIED)));
