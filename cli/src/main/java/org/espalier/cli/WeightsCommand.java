@@ -65,14 +65,14 @@ final class WeightsCommand implements Callable<Integer> {
     WeightsTarget wanted = WeightsTarget.of(target, registry);
     LoadContext context = LoadedStudy.context("cpu", wanted.base(), registry);
     HubCheckpoints hub = new HubCheckpoints(registry, terminal);
-    int code = Main.DONE;
+    int code = ExitCode.DONE.code();
     for (Map.Entry<String, PluginRegistry.Bound<?>> part : wanted.parts().entrySet()) {
       if (!print(
           part.getKey(),
           part.getValue(),
           context,
           hub.references(part.getValue(), wanted.base()))) {
-        code = Main.USER_ERROR;
+        code = ExitCode.USER_ERROR.code();
       }
     }
     return code;

@@ -50,7 +50,7 @@ final class WeightsGetCommand implements Callable<Integer> {
     }
     if (!dry) {
       hub.get(wanted);
-      return Main.DONE;
+      return ExitCode.DONE.code();
     }
     for (HubId id : wanted) {
       for (HubDownload.Wanted file : HubDownload.ofUser((name, done, size) -> {}).plan(id)) {
@@ -65,6 +65,6 @@ final class WeightsGetCommand implements Callable<Integer> {
                         file.present() ? ", here already" : ""));
       }
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 }

@@ -57,7 +57,7 @@ class WeightsCommandTest {
           CommandLineKit.espalier(
               "weights",
               "{id: infinity, weights: 'hf:FoundationVision/Infinity/infinity_2b_reg.pth'}");
-      assertThat(ended.code()).isEqualTo(Main.USER_ERROR);
+      assertThat(ended.code()).isEqualTo(ExitCode.USER_ERROR.code());
       assertThat(ended.out())
           .contains(
               "missing  [CONFIG] ",
@@ -67,7 +67,7 @@ class WeightsCommandTest {
               "get      espalier weights get hf:google/flan-t5-xl");
       ended =
           CommandLineKit.espalier("weights", "{id: clip, weights: openai/clip-vit-large-patch14}");
-      assertThat(ended.code()).isEqualTo(Main.USER_ERROR);
+      assertThat(ended.code()).isEqualTo(ExitCode.USER_ERROR.code());
       assertThat(ended.out()).contains("espalier weights get hf:openai/clip-vit-large-patch14");
     } finally {
       System.clearProperty(HubCache.PROPERTY);
@@ -77,10 +77,10 @@ class WeightsCommandTest {
   @Test
   void refusesWhatNamesNothing() {
     CommandLineKit.Ended ended = CommandLineKit.espalier("weights");
-    assertThat(ended.code()).isEqualTo(Main.USER_ERROR);
+    assertThat(ended.code()).isEqualTo(ExitCode.USER_ERROR.code());
     assertThat(ended.err()).contains("needs a study or a model", "weights get hf:ORG/NAME");
     ended = CommandLineKit.espalier("weights", "get", "{id: clip, weights: nano}");
-    assertThat(ended.code()).isEqualTo(Main.USER_ERROR);
+    assertThat(ended.code()).isEqualTo(ExitCode.USER_ERROR.code());
     assertThat(ended.err()).contains("Nothing of", "lies on the hub");
     ended = CommandLineKit.espalier("weights", "get", "hf:../x");
     assertThat(ended.err()).contains("has not the form hf:ORG/NAME");
