@@ -9,6 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import org.espalier.api.EspalierException;
+import org.espalier.spi.NoEffectOnResults;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,19 +36,19 @@ import org.jspecify.annotations.Nullable;
  * @param flops an estimate of the operations of judging one image, or null where it is unknown
  */
 public record ServedConfig(
-    String endpoint,
+    @NoEffectOnResults String endpoint,
     String model,
     Answer answer,
     String question,
     Scale scale,
     Integer topLogprobs,
-    @Nullable String keyVariable,
+    @NoEffectOnResults @Nullable String keyVariable,
     Map<String, Object> body,
-    Duration timeout,
-    Integer attempts,
-    Duration backoff,
-    Integer concurrency,
-    Boolean golden,
+    @NoEffectOnResults Duration timeout,
+    @NoEffectOnResults Integer attempts,
+    @NoEffectOnResults Duration backoff,
+    @NoEffectOnResults Integer concurrency,
+    @NoEffectOnResults Boolean golden,
     @Nullable Price price,
     @Nullable Long flops) {
 
