@@ -212,6 +212,7 @@ public final class LoadedStudy implements AutoCloseable {
                   bound.loader().apply(context(registry, member -> members.add(member.code())));
               closeables.add(plugin);
               List<String> code = new ArrayList<>(List.of(bound.code()));
+              code.addAll(bound.members());
               code.addAll(members);
               return new Loaded<>(plugin, code);
             });
