@@ -47,8 +47,18 @@ public final class ConfigTree {
    * @param file a YAML file of one document
    */
   public static ConfigTree read(Path file) {
+    return parse(file.toString(), text(file));
+  }
+
+  /**
+   * Reads a file that is parsed later.
+   *
+   * @param file a YAML file
+   * @return its text
+   */
+  public static String text(Path file) {
     try {
-      return parse(file.toString(), Files.readString(file));
+      return Files.readString(file);
     } catch (NoSuchFileException e) {
       throw EspalierException.config(
           "The study file (" + file + ") does not exist.", "Maybe check the path.");

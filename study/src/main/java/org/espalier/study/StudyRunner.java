@@ -59,6 +59,7 @@ public final class StudyRunner {
   public record Result(int done, int failed) {}
 
   private final LoadedStudy loaded;
+  private final StudyCells cells;
   private final RunDirectory directory;
   private final SearchEngine engine;
   private final AtomicBoolean stopped = new AtomicBoolean();
@@ -72,6 +73,7 @@ public final class StudyRunner {
    */
   public StudyRunner(LoadedStudy loaded, RunDirectory directory, SearchEngine engine) {
     this.loaded = loaded;
+    cells = new StudyCells(loaded);
     this.directory = directory;
     this.engine = engine;
   }
@@ -311,7 +313,7 @@ public final class StudyRunner {
         cell.arm().label(),
         cell.arm().strategy().strategy().card().id(),
         cell.model(),
-        loaded.driver(cell.arm()),
+        cells.driver(cell.arm()),
         new CellRecord.PromptText(cell.prompt().id(), cell.prompt().tag(), cell.prompt().text()),
         cell.seed(),
         cell.level().label(),
