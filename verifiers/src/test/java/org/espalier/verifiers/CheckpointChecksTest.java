@@ -85,7 +85,7 @@ class CheckpointChecksTest {
   @Test
   void imageReward() throws IOException {
     foundBeforeLoading(
-        new ImageRewardProvider(), new ImageRewardConfig("reward"), "reward/model.safetensors");
+        new ImageRewardProvider(), ImageRewardConfig.of("reward"), "reward/model.safetensors");
   }
 
   @Test
