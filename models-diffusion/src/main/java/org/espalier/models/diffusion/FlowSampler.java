@@ -30,9 +30,9 @@ import org.jspecify.annotations.Nullable;
  * re-noising, and r integrates {@code g(s)^2 / (2 sigma(s)^2)}. The conversion spends more steps at
  * high noise, where branches still differ in content.
  *
- * <p>The multistep sampler is DPM-Solver++(2M) (<a href="https://arxiv.org/abs/2211.01095">Lu et al.
- * 2022</a>) on the flow's times: in the step from t to u the predicted image is extrapolated by the
- * one of the step before, {@code x0 + (x0 - x0') / (2 r)} with r the ratio of both steps in the
+ * <p>The multistep sampler is DPM-Solver++(2M) (<a href="https://arxiv.org/abs/2211.01095">Lu et
+ * al. 2022</a>) on the flow's times: in the step from t to u the predicted image is extrapolated by
+ * the one of the step before, {@code x0 + (x0 - x0') / (2 r)} with r the ratio of both steps in the
  * logarithm of the signal-to-noise ratio. The first step after the root or a rewind, and the last
  * one, are of first order.
  */

@@ -62,7 +62,9 @@ public record FlowSamplerConfig(
       throw EspalierException.config(
           "The sampler "
               + (kind == null ? "ode" : kind)
-              + " adds no noise, but sampler.noiseScale is set (" + noiseScale + ").",
+              + " adds no noise, but sampler.noiseScale is set ("
+              + noiseScale
+              + ").",
           "Maybe set sampler.kind to sde or vp-sde.");
     }
   }

@@ -53,8 +53,7 @@ abstract class LatentDecoder implements AutoCloseable {
         program.device(),
         latents,
         latent -> {
-          try (TorchTensor tensor =
-                  TorchTensor.of(program.device(), latent, shape(rows, columns));
+          try (TorchTensor tensor = TorchTensor.of(program.device(), latent, shape(rows, columns));
               TorchTensor pixels = program.call("pixels", tensor, rows, columns)) {
             count(rows, columns);
             return new RgbImage(columns * patch, rows * patch, pixels.toBytes());

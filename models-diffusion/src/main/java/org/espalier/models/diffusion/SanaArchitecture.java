@@ -80,7 +80,8 @@ record SanaArchitecture(
     }
     if (config.path("guidance_embeds").asBoolean()) {
       throw EspalierException.config(
-          "The weights %s are of SANA-Sprint, which is not supported.".formatted(weights.location()),
+          "The weights %s are of SANA-Sprint, which is not supported."
+              .formatted(weights.location()),
           "Maybe use SANA-1.5.");
     }
     int width = weights.info(image).size(0);
@@ -191,7 +192,8 @@ record SanaArchitecture(
    * @param head width of one
    */
   static long linearAttentionFlops(long heads, long tokens, long head) {
-    return Flops.matmul(heads, head + 1, tokens, head) + Flops.matmul(heads, head + 1, head, tokens);
+    return Flops.matmul(heads, head + 1, tokens, head)
+        + Flops.matmul(heads, head + 1, head, tokens);
   }
 
   @Override

@@ -59,8 +59,7 @@ class SanaParityTest {
       DcArchitecture image = DcArchitecture.of(imageWeights, golden.json("vae_config"));
       double scale = golden.json("guidance_scale").asDouble();
       try (FlowNetwork network =
-              new FlowNetwork(
-                  sana, sana.program().traced(), weights, Device.cpu(), rows, columns);
+              new FlowNetwork(sana, sana.program().traced(), weights, Device.cpu(), rows, columns);
           TorchProgram decoder =
               DcAutoencoder.program(image).traced().load(imageWeights, image.spec())) {
         for (int row = 0; row < golden.rows("noise"); row++) {
