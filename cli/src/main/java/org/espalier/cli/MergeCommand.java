@@ -52,7 +52,7 @@ final class MergeCommand implements Callable<Integer> {
     Path report = HtmlReport.write(data);
     if (output.json) {
       terminal.out().println(Results.json(merged));
-      return Main.DONE;
+      return ExitCode.DONE.code();
     }
     if (!output.quiet) {
       terminal
@@ -68,6 +68,6 @@ final class MergeCommand implements Callable<Integer> {
     }
     Results.print(terminal, data.summary());
     terminal.out().println("report:  " + report);
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 }

@@ -199,7 +199,7 @@ public final class Studies {
       LoadedStudy loaded, RunDirectory directory, Found found, Shard shard, Watcher watcher) {
     found.content().notes().forEach(watcher::note);
     RecordLog.repair(directory.records(), found.content());
-    List<Cell> all = loaded.cells();
+    List<Cell> all = new StudyCells(loaded).all();
     requireKnown(directory, found.content().records(), all);
     List<Cell> cells = shard.of(all);
     List<Cell> open = cells.stream().filter(cell -> !found.done().contains(cell.key())).toList();

@@ -21,6 +21,7 @@ import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
 import org.espalier.weights.ModelJson;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,7 +36,11 @@ class JudgesTest {
   @TempDir Path base;
 
   private Verifier qwen(
-      String parity, ServedConfig.Answer answer, String yes, String no, Long maxPixels) {
+      String parity,
+      ServedConfig.Answer answer,
+      @Nullable String yes,
+      @Nullable String no,
+      @Nullable Long maxPixels) {
     if (!base.resolve(parity).toFile().exists()) {
       TinyCheckpoints.qwenVl(parity, base.resolve(parity));
     }

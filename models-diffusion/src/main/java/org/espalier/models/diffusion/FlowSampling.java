@@ -76,9 +76,10 @@ record FlowSampling(String kind, int steps, double shift, double noiseScale, dou
   static void refuseResolutionShift(FlowSamplerConfig config, String model) {
     if (config.resolutionShift() != null) {
       throw EspalierException.config(
-          "The sampler.resolutionShift (%s) is one of FLUX.1, not of %s."
-              .formatted(config.resolutionShift(), model),
-          "Maybe remove it, or set sampler.shift.");
+              "The sampler.resolutionShift (%s) is one of FLUX.1, not of %s."
+                  .formatted(config.resolutionShift(), model),
+              "Maybe remove it, or set sampler.shift.")
+          .about("sampler.resolutionShift");
     }
   }
 

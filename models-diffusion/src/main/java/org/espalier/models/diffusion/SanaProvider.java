@@ -34,8 +34,9 @@ public final class SanaProvider extends FlowProvider<SanaConfig> {
             case "4.8b" -> SanaArchitecture.LARGE;
             default ->
                 throw EspalierException.config(
-                    "The weights (" + weights + ") are not of a published SANA-1.5.",
-                    "Maybe use random:1.6b, random:4.8b, or the weights' directory.");
+                        "The weights (" + weights + ") are not of a published SANA-1.5.",
+                        "Maybe use random:1.6b, random:4.8b, or the weights' directory.")
+                    .about("weights");
           };
       int length = length(config);
       return blueprint(

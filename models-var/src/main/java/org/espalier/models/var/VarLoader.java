@@ -53,7 +53,7 @@ final class VarLoader {
               vae,
               vae,
               architecture,
-              classes(config, context, architecture))) {
+              classes(config, context, architecture).ofAnyPrompt())) {
         return assemble(config, opened, context, config::weights);
       }
     }
