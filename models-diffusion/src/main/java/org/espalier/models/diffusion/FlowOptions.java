@@ -47,7 +47,6 @@ record FlowOptions(
       throw EspalierException.config(
               "The negativePrompt (" + negativePrompt + ") has no effect without guidance.",
               "Maybe remove it, or set guidance where the weights allow it.")
-          .about("negativePrompt")
           .about("negativePrompt");
     }
     requireMultiple("width", width, multiple);
@@ -63,7 +62,6 @@ record FlowOptions(
                   .formatted(name, pixels, multiple),
               "Maybe set %s to %d."
                   .formatted(name, Math.max(1, Math.round(pixels / (float) multiple)) * multiple))
-          .about(name)
           .about(name);
     }
   }
@@ -87,7 +85,6 @@ record FlowOptions(
       throw EspalierException.config(
               "The guidance (" + guidance + ") must lie in [1, 100].",
               "Maybe set guidance to 1 to switch it off.")
-          .about("guidance")
           .about("guidance");
     }
   }
@@ -105,7 +102,6 @@ record FlowOptions(
               "The guidance (%s) cannot be used with %s: they were distilled to need none."
                   .formatted(guidance, weights),
               "Maybe remove guidance, or use the weights that are not distilled.")
-          .about("guidance")
           .about("guidance");
     }
   }
@@ -120,7 +116,6 @@ record FlowOptions(
       throw EspalierException.config(
               "The text length (" + tokens + ") must lie in [1, 4096].",
               "Maybe set textLength to 512.")
-          .about("textLength")
           .about("textLength");
     }
   }
@@ -135,7 +130,6 @@ record FlowOptions(
     if (weights == null || weights.isBlank()) {
       throw EspalierException.config(
               "The weights are not set.", "Maybe set weights to a copy of " + published + ".")
-          .about("weights")
           .about("weights");
     }
     return weights;

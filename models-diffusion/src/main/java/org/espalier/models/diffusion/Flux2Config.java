@@ -47,7 +47,6 @@ public record Flux2Config(
       throw EspalierException.config(
               "The variant (" + variant + ") is not known.",
               "Maybe set variant to distilled or base.")
-          .about("variant")
           .about("variant");
     }
     FlowOptions.checkGuidance(guidance);

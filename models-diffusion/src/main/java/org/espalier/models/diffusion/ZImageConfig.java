@@ -49,21 +49,18 @@ public record ZImageConfig(
     if (variant != null && !List.of(TURBO, BASE).contains(variant)) {
       throw EspalierException.config(
               "The variant (" + variant + ") is not known.", "Maybe set variant to turbo or base.")
-          .about("variant")
           .about("variant");
     }
     if (guidance != null && !(guidance >= 0 && guidance <= 100)) {
       throw EspalierException.config(
               "The guidance (" + guidance + ") must lie in [0, 100].",
               "Maybe set guidance to 0 to switch it off.")
-          .about("guidance")
           .about("guidance");
     }
     if (cfgNormalization != null && !(cfgNormalization > 0 && cfgNormalization <= 100)) {
       throw EspalierException.config(
               "The cfgNormalization (" + cfgNormalization + ") must lie in (0, 100].",
               "Maybe remove it, or set it to 1.")
-          .about("cfgNormalization")
           .about("cfgNormalization");
     }
     FluxConfig.side("width", width);
