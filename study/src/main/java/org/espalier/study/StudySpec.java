@@ -42,7 +42,10 @@ public record StudySpec(
   public StudySpec {
     if (study != null && !study.matches("[A-Za-z0-9][A-Za-z0-9._-]{0,79}")) {
       throw EspalierException.config(
-              "The study's name (" + study + ") becomes a directory's name and must be plain.",
+              "The study's name ("
+                  + study
+                  + ") is used as a directory name and may contain only letters, digits, dot, hyphen"
+                  + " and underscore.",
               "Maybe use letters, digits, dot, hyphen and underscore.")
           .about("study");
     }
@@ -103,7 +106,7 @@ public record StudySpec(
    * @param files several of them, read in this order; prompts without ids are numbered through all
    * @param set a set that travels on the class path, for example {@code shapes/geneval}
    * @param inline the prompts themselves
-   * @param format of the file; told from its name and content if left out
+   * @param format of the file; inferred from its name and content if left out
    * @param limit at most so many prompts, taken from all tags in turn
    * @param tags only prompts with these tags
    */
@@ -211,15 +214,33 @@ public record StudySpec(
   }
 
   /**
-   * Who judges.
+   * The verifiers.
    *
    * @param search drives the searches
    * @param prior a cheap screen for strategies that ask one
    * @param evaluate judge the answers, outside the search budget; the first is the study's metric;
    *     one or several
+   * @param unsupported what becomes of prompts that an evaluator cannot judge, because their
+   *     metadata lack what it checks; they are refused if left out
    */
   public record Verifiers(
-      PluginSpec search, @Nullable PluginSpec prior, @Nullable List<PluginSpec> evaluate) {}
+      PluginSpec search,
+      @Nullable PluginSpec prior,
+      @Nullable List<PluginSpec> evaluate,
+      @Nullable Unsupported unsupported) {
+    /** Whether evaluators are not asked about what they cannot judge. */
+    public boolean skipsUnsupported() {
+      return unsupported == Unsupported.SKIP;
+    }
+  }
+
+  /** What becomes of prompts that an evaluator cannot judge. */
+  public enum Unsupported {
+    /** The study is refused. */
+    REFUSE,
+    /** That evaluator is not asked about them. */
+    SKIP
+  }
 
   /**
    * One line of the comparison.
