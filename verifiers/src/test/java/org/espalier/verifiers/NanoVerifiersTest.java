@@ -54,8 +54,8 @@ class NanoVerifiersTest {
         .load(
             new EnsembleConfig(
                 List.of(
-                    Map.of("id", "clip", "weights", "nano"),
-                    Map.of("id", "image-reward", "weights", "nano")),
+                    VerifierChecks.member(Map.of("id", "clip", "weights", "nano")),
+                    VerifierChecks.member(Map.of("id", "image-reward", "weights", "nano"))),
                 null,
                 "nano"),
             CONTEXT);

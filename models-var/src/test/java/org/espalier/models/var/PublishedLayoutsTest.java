@@ -1,6 +1,7 @@
 package org.espalier.models.var;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -8,152 +9,197 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.espalier.testkit.SparseCheckpoint;
 import org.espalier.torch.T5Config;
-import org.espalier.weights.HubCache;
-import org.espalier.weights.ReadLog;
-import org.junit.jupiter.api.AfterEach;
+import org.espalier.torch.TorchTensor;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Infinity's repository as it is published and as the hub's cache holds it, in full size and
- * without weights: found, understood and checked key by key. The files' sizes in
- * docs/checkpoints.md are these.
+ * Files of the published names, shapes and sizes pass the check that comes before loading, as they
+ * are: every key is known, none is missing, and nothing of their gigabytes is read.
  */
-@SuppressWarnings("NullAway.Init")
 class PublishedLayoutsTest {
-  private static final String FLAN_T5_XL =
-      """
-      {"model_type": "t5", "d_ff": 5120, "d_kv": 64, "d_model": 2048, "num_heads": 32,
-       "feed_forward_proj": "gated-gelu", "num_layers": 24, "num_decoder_layers": 24,
-       "vocab_size": 32128, "layer_norm_epsilon": 1e-06, "pad_token_id": 0,
-       "relative_attention_num_buckets": 32, "tie_word_embeddings": false}
-      """;
+  private static final T5Config FLAN_T5_XL =
+      new T5Config(32128, 2048, 64, 5120, 24, 32, 32, 128, 1e-6, true, "gelu_new", 0);
 
-  @TempDir Path temp;
-  private Path snapshot;
+  @TempDir Path directory;
 
   @BeforeEach
-  void layOut() throws IOException {
-    System.setProperty(HubCache.PROPERTY, temp.toString());
-    snapshot = snapshot("models--FoundationVision--Infinity");
-    Path text = snapshot("models--google--flan-t5-xl");
-    Files.writeString(text.resolve("config.json"), FLAN_T5_XL);
+  void textEncoder() throws IOException {
+    Path text = Files.createDirectories(directory.resolve("text_encoder"));
+    SparseCheckpoint.shards(text, "model", "safetensors", FLAN_T5_XL.weights().shapes(), "F32", 2);
+    Files.writeString(
+        text.resolve("config.json"),
+        """
+        {"vocab_size": 32128, "d_model": 2048, "d_kv": 64, "d_ff": 5120, "num_layers": 24,
+         "num_heads": 32, "relative_attention_num_buckets": 32,
+         "relative_attention_max_distance": 128, "feed_forward_proj": "gated-gelu",
+         "pad_token_id": 0}
+        """);
     Files.writeString(text.resolve("tokenizer.json"), TinyModel.TOKENIZER);
-    Map<String, List<Long>> shapes =
-        new LinkedHashMap<>(T5Config.read(text.resolve("config.json")).weights().shapes());
-    shapes.put("decoder.final_layer_norm.weight", List.of(2048L));
-    shapes.put("lm_head.weight", List.of(32128L, 2048L));
-    SparseCheckpoint.shards(text, "model", "safetensors", shapes, "F32", 2);
-    SparseCheckpoint.shards(text, "pytorch_model", "bin", shapes, "F32", 2);
-    Files.createFile(text.resolve("flax_model.msgpack"));
   }
 
-  @AfterEach
-  void forget() {
-    System.clearProperty(HubCache.PROPERTY);
-  }
-
-  private Path snapshot(String repository) throws IOException {
-    return Files.createDirectories(
-        temp.resolve(repository).resolve("snapshots/0123456789abcdef0123456789abcdef01234567"));
-  }
-
-  /** The transformer's keys as they are published, in eight chunks of blocks. */
-  private static Map<String, List<Long>> transformer(String size) {
+  /** Blocks lie in so many chunks. */
+  private static Map<String, List<Long>> chunked(String size, int chunks) {
     InfinityArchitecture architecture = InfinityArchitecture.published(size);
-    int chunk = architecture.depth() / 8;
+    int each = architecture.depth() / chunks;
     Map<String, List<Long>> shapes = new LinkedHashMap<>();
     architecture
         .weights()
         .shapes()
         .forEach(
             (name, shape) -> {
+              String published = name;
               if (name.startsWith("blocks.")) {
-                int end = name.indexOf('.', 7);
-                int block = Integer.parseInt(name.substring(7, end));
-                shapes.put(
-                    "block_chunks.%d.module.%d%s"
-                        .formatted(block / chunk, block % chunk, name.substring(end)),
-                    shape);
-              } else {
-                shapes.put(name, shape);
+                int dot = name.indexOf('.', 7);
+                int block = Integer.parseInt(name.substring(7, dot));
+                published =
+                    "block_chunks."
+                        + block / each
+                        + ".module."
+                        + block % each
+                        + name.substring(dot);
               }
+              shapes.put(published, shape);
             });
     return shapes;
   }
 
-  private void tokenizer(String size, String... names) {
-    Map<String, List<Long>> shapes = BsqArchitecture.published(size).weights().shapes();
-    for (String name : names) {
-      SparseCheckpoint.pth(snapshot.resolve(name), shapes, "F32", "vae");
-    }
+  private void vae(String file, String size) throws IOException {
+    SparseCheckpoint.pth(
+        directory.resolve(file), BsqArchitecture.published(size).weights().shapes(), "F32");
   }
 
-  private ReadLog check(String weights) {
-    InfinityConfig config = InfinityConfig.of(weights);
-    try (ReadLog log = ReadLog.start()) {
-      new InfinityProvider().check(config, TinyModel.context(temp));
-      return log;
-    }
+  private static void shards(
+      Path folder, Map<String, List<Long>> shapes, int count, boolean torch) {
+    SparseCheckpoint.shards(
+        folder,
+        torch ? "pytorch_model" : "model",
+        torch ? "bin" : "safetensors",
+        shapes,
+        "BF16",
+        count);
   }
 
-  private static ReadLog.Use use(ReadLog log, String file) {
-    return log.uses().stream()
-        .filter(use -> use.location().endsWith(file))
-        .findFirst()
-        .orElseThrow();
+  private static InfinityConfig config(Path weights, Path directory, String vae, String pn) {
+    return new InfinityConfig(
+        weights.toString(),
+        directory.resolve(vae).toString(),
+        directory.resolve("text_encoder").toString(),
+        pn,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null);
   }
 
-  @Test
-  void infinity2bWithItsTokenizerAmongSeveral() throws IOException {
-    SparseCheckpoint.pth(snapshot.resolve("infinity_2b_reg.pth"), transformer("2b"), "F32");
-    tokenizer("2b", "infinity_vae_d32.pth", "infinity_vae_d32reg.pth");
-    tokenizer("8b", "infinity_vae_d56_f8_14_patchify.pth");
-    Files.createFile(snapshot.resolve("infinity_vae_d16.pth"));
-    ReadLog log = check("hf:FoundationVision/Infinity/infinity_2b_reg.pth");
-    assertThat(log.files())
-        .containsKeys(
-            snapshot.resolve("infinity_2b_reg.pth"), snapshot.resolve("infinity_vae_d32reg.pth"))
-        .doesNotContainKeys(
-            snapshot.resolve("infinity_vae_d32.pth"), snapshot.resolve("infinity_vae_d16.pth"));
-    assertThat(Files.size(snapshot.resolve("infinity_2b_reg.pth"))).isGreaterThan(8L << 30);
-    ReadLog.Use transformer = use(log, "infinity_2b_reg.pth");
-    assertThat(transformer.parameters()).isBetween(2_000_000_000L, 2_300_000_000L);
-    assertThat(transformer.unused()).isEmpty();
-    ReadLog.Use text = use(log, "model.safetensors.index.json");
-    assertThat(text.unused()).containsExactly("decoder.final_layer_norm.weight", "lm_head.weight");
+  private void check(InfinityConfig config) {
+    long live = TorchTensor.liveBytes();
+    new InfinityProvider().check(config, TinyModel.context(directory));
+    assertThat(TorchTensor.liveBytes()).isEqualTo(live);
   }
 
   @Test
-  void infinity8bInShardsOfBothKinds() throws IOException {
-    tokenizer("8b", "infinity_vae_d56_f8_14_patchify.pth");
-    tokenizer("2b", "infinity_vae_d32reg.pth");
-    Map<String, List<Long>> shapes = transformer("8b");
-    for (String extension : List.of("safetensors", "bin")) {
-      String stem = extension.equals("bin") ? "pytorch_model" : "model";
-      Path folder = Files.createDirectory(snapshot.resolve("infinity_8b_" + extension));
-      SparseCheckpoint.shards(folder, stem, extension, shapes, "BF16", 4);
-      ReadLog log = check("hf:FoundationVision/Infinity/infinity_8b_" + extension);
-      assertThat(log.files()).containsKey(snapshot.resolve("infinity_vae_d56_f8_14_patchify.pth"));
-      assertThat(use(log, stem + "." + extension + ".index.json").parameters())
-          .isBetween(8_000_000_000L, 9_000_000_000L);
+  void theSmallerModelsAreArchivesBesideTheirTokenizer() throws IOException {
+    vae("infinity_vae_d16.pth", "125m");
+    for (String[] model :
+        new String[][] {
+          {"infinity_125M_256x256.pth", "125m", "4"}, {"infinity_layer24.pth", "1b", "4"}
+        }) {
+      Path file = directory.resolve(model[0]);
+      SparseCheckpoint.pth(file, chunked(model[1], Integer.parseInt(model[2])), "F32");
+      check(config(file, directory, "infinity_vae_d16.pth", "0.06M"));
     }
   }
 
   @Test
-  void companionsAreTheModelsOwn() {
-    assertThat(
-            new InfinityProvider()
-                .companions(
-                    Map.of("weights", "hf:FoundationVision/Infinity@main/infinity_8b_weights")))
-        .isEqualTo(
-            Set.of(
-                "hf:google/flan-t5-xl",
-                "hf:FoundationVision/Infinity@main/infinity_vae_d56_f8_14_patchify.pth"));
-    assertThat(new InfinityProvider().companions(Map.of("weights", "nano"))).isEmpty();
+  void anArchiveBeyondFourGibibytesIsOneOfTheNewerForm() throws IOException {
+    vae("infinity_vae_d32reg.pth", "2b");
+    Path file = directory.resolve("infinity_2b_reg.pth");
+    SparseCheckpoint.pth(file, chunked("2b", 8), "F32");
+    assertThat(Files.size(file)).isGreaterThan(8_800_000_000L);
+    check(config(file, directory, "infinity_vae_d32reg.pth", "1M"));
+    vae("infinity_vae_d16.pth", "125m");
+    vae("infinity_vae_d32.pth", "2b");
+    // the model chooses among several
+    check(
+        new InfinityConfig(
+            file.toString(), null, null, "1M", null, null, null, null, null, null, null));
+    assertThatThrownBy(() -> check(config(file, directory, "infinity_vae_d16.pth", "1M")))
+        .hasMessageContaining("32 bits");
+  }
+
+  @Test
+  void theLargestIsADirectoryOfShards() throws IOException {
+    vae("infinity_vae_d56_f8_14_patchify.pth", "8b");
+    for (boolean torch : new boolean[] {false, true}) {
+      Path shards = Files.createDirectories(directory.resolve("infinity_8b_weights-" + torch));
+      shards(shards, chunked("8b", 8), 4, torch);
+      check(config(shards, directory, "infinity_vae_d56_f8_14_patchify.pth", "1M"));
+    }
+  }
+
+  @Test
+  void varIsTwoArchives() throws IOException {
+    Map<String, List<Long>> vae = TinyVar.finestFirst(VqArchitecture.publishedVar());
+    vae.put("encoder.conv_in.weight", List.of(160L, 3L, 3L, 3L));
+    vae.put("quant_conv.weight", List.of(32L, 32L, 3L, 3L));
+    vae.put("quantize.ema_vocab_hit_SV", List.of(10L, 4096L));
+    Path folder = Files.createDirectories(directory.resolve("var"));
+    SparseCheckpoint.pth(folder.resolve("vae_ch160v4096z32.pth"), vae, "F32");
+    for (String size : List.of("d16", "d30")) {
+      Map<String, List<Long>> shapes = VarArchitecture.published(size).weights().shapes();
+      Map<String, List<Long>> all = new LinkedHashMap<>(shapes);
+      all.put("attn_bias_for_masking", List.of(1L, 1L, 680L, 680L));
+      SparseCheckpoint.pth(folder.resolve("var_" + size + ".pth"), all, "F32");
+      VarConfig config = VarConfig.of(folder.resolve("var_" + size + ".pth").toString());
+      new VarProvider().check(config, TinyModel.context(directory));
+    }
+  }
+
+  @Test
+  void janusIsOneSnapshotInEitherLayout() throws IOException {
+    for (String size : List.of("1b", "7b")) {
+      Map<String, List<Long>> port = new LinkedHashMap<>();
+      port.putAll(JanusArchitecture.published(size).weights().shapes());
+      VqArchitecture.publishedJanus()
+          .weights()
+          .shapes()
+          .forEach((name, shape) -> port.put("model.vqmodel." + name, shape));
+      port.put("lm_head.weight", List.of(102400L, 2048L));
+      port.put("model.vision_model.embeddings.patch_embedding.weight", List.of(1024L, 3L));
+      port.put("model.vqmodel.encoder.conv_in.weight", List.of(128L, 3L, 3L, 3L));
+      Map<String, List<Long>> deepSeek = new LinkedHashMap<>();
+      port.forEach((name, shape) -> deepSeek.put(JanusParityTest.deepSeekName(name), shape));
+      deepSeek.put("gen_vision_model.quantize.codebook_used", List.of(65536L));
+      boolean small = size.equals("1b");
+      String sizes =
+          small
+              ? "\"num_hidden_layers\": 24, \"num_attention_heads\": 16"
+              : "\"num_hidden_layers\": 30";
+      for (boolean torch : new boolean[] {false, true}) {
+        Path folder = Files.createDirectories(directory.resolve("janus-" + size + torch));
+        Files.writeString(folder.resolve("tokenizer.json"), TinyJanus.TOKENIZER);
+        Files.writeString(
+            folder.resolve("config.json"),
+            torch
+                ? "{\"language_config\": {" + sizes + "}}"
+                : "{\"text_config\": {" + sizes + "}, \"vq_config\": {\"num_patches\": 24}}");
+        if (small && torch) {
+          SparseCheckpoint.pth(folder.resolve("pytorch_model.bin"), deepSeek, "F32");
+        } else if (small) {
+          SparseCheckpoint.safetensors(folder.resolve("model.safetensors"), port, "F32");
+        } else {
+          shards(folder, torch ? deepSeek : port, 2, torch);
+        }
+        JanusConfig config = JanusConfig.of(folder.toString());
+        new JanusProvider().check(config, TinyModel.context(directory));
+      }
+    }
   }
 }
