@@ -89,7 +89,7 @@ final class FlowSampler {
       double sigma = Math.sqrt(variance);
       times[i] = sigma / (Math.sqrt(1 - variance) + sigma);
     }
-    // At s = 1 a trace of the image (alpha = .007) is left, which a root drawn from noise has not.
+    // At s = 1 a trace of the image (alpha = .007) is left, which a root drawn from noise lacks.
     times[0] = 1;
     for (int i = 0; i < kept.length; i++) {
       double from = vpTimes[i + 1];

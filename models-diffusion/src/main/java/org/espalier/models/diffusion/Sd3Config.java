@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  *     tokenizers' directories beside it; {@code random:medium} and {@code random:large} are
  *     untrained networks of the published sizes; required
  * @param variant {@code base} (classifier-free guidance) or {@code turbo} (distilled, 4 steps, no
- *     guidance); left out: told from the name of the weights, which hold nothing that says it
+ *     guidance); left out: inferred from the name of the weights, which hold nothing that says it
  * @param sampler how the flow is integrated; the shift is that of the weights' scheduler
  * @param guidance the scale of classifier-free guidance, from 1 (off, one row an evaluation) to
  *     100; default 4.5, 3.5 for large
