@@ -292,7 +292,7 @@ public final class StudyRunner {
     outcome.ledger().byPhase().forEach((phase, cost) -> phases.put(lower(phase), cost.wallNanos()));
     return new CellRecord.Times(
         started,
-        outcome.wallNanos(),
+        outcome.ownNanos(),
         outcome.engineNanos(),
         evaluationNanos,
         phases,
