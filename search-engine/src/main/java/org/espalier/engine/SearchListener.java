@@ -4,7 +4,7 @@ import org.espalier.api.Verdict;
 import org.espalier.api.VerifierRole;
 import org.espalier.spi.RgbImage;
 
-/** Told of every image that a search verifies, in order, before the strategy sees its verdict. */
+/** Receives every image that a search verifies, in order, before the strategy sees its verdict. */
 @FunctionalInterface
 public interface SearchListener {
   /** Listens to nothing. */

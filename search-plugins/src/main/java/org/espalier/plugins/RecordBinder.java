@@ -469,7 +469,7 @@ public final class RecordBinder {
       }
       throw tree.error(
           node,
-          named(path) + " (" + text + ") is not one of its values.",
+          named(path) + " (" + text + ") is not one of " + String.join(", ", names) + ".",
           NearestNames.advice(text, names));
     }
     Object number = number(type, scalar, path);

@@ -255,7 +255,7 @@ public record Summary(
         most = Math.max(most, spent);
       }
     }
-    return most == 0 || most - least <= tolerance * most;
+    return most > 0 && most - least <= tolerance * most;
   }
 
   /**
@@ -268,6 +268,9 @@ public record Summary(
     String budget = "Budget %s (%s %s)".formatted(level, Amount.brief(lines.get(0).limit()), unit);
     if (lines.size() == 1) {
       return budget;
+    }
+    if (lines.stream().allMatch(row -> row.spends().isEmpty())) {
+      return budget + ": every search failed";
     }
     return equalCompute(level)
         ? budget + ", equal compute within %.0f %%".formatted(100 * tolerance)

@@ -197,8 +197,11 @@ public final class SummaryTables {
   /** A mean spend with half the width of its interval. */
   private static String spend(Summary.Row row, Axis axis, DoubleFunction<String> form) {
     PairedBootstrap.Interval interval = row.spends().get(axis);
-    return interval == null
-        ? "-"
+    if (interval == null) {
+      return "-";
+    }
+    return !interval.isBounded()
+        ? form.apply(interval.mean())
         : form.apply(interval.mean())
             + " \u00b1"
             + form.apply((interval.high() - interval.low()) / 2);
@@ -211,8 +214,11 @@ public final class SummaryTables {
    * @param digits after the point
    */
   static String interval(PairedBootstrap.@Nullable Interval interval, int digits) {
-    return interval == null
-        ? "-"
+    if (interval == null) {
+      return "-";
+    }
+    return !interval.isBounded()
+        ? number(interval.mean(), digits) + " [-]"
         : "%s [%s, %s]"
             .formatted(
                 number(interval.mean(), digits),

@@ -78,6 +78,7 @@
   // ---- tables ------------------------------------------------------------------------------
   function interval(i, digits) {
     if (!i) return el('td', {}, '–');
+    if (i.low === null) return el('td', {}, fixed(i.mean, digits), el('small', { title: 'one prompt has no interval' }, '[–]'));
     return el('td', {}, fixed(i.mean, digits), el('small', {}, '[' + fixed(i.low, digits) + ', ' + fixed(i.high, digits) + ']'));
   }
   const one = (v) => fixed(v, 1);
@@ -87,6 +88,7 @@
   function spend(r, name, form, ...more) {
     const i = r.spends[name];
     if (!i) return el('td', {}, '–');
+    if (i.low === null) return el('td', {}, form(i.mean), ...more);
     return el('td', {}, form(i.mean), el('small', { title: '95 % interval' }, '± ' + form((i.high - i.low) / 2)), ...more);
   }
   function head(...names) {
@@ -119,7 +121,7 @@
       const body = el('tbody');
       for (const c of comparisons.filter((x) => x.measure === wanted.measure && (!wanted.level || x.level === wanted.level))) {
         const d = c.difference;
-        const cls = d.low > 0 ? 'up' : d.high < 0 ? 'down' : null;
+        const cls = d.low === null ? null : d.low > 0 ? 'up' : d.high < 0 ? 'down' : null;
         body.append(el('tr', {},
           el('th', { scope: 'row' }, c.series), el('td', { class: 'l' }, c.baseline), el('td', {}, c.level),
           el('td', { class: cls }, (d.mean >= 0 ? '+' : '') + fixed(d.mean, 3), el('small', {}, '[' + fixed(d.low, 3) + ', ' + fixed(d.high, 3) + ']')),
@@ -172,6 +174,7 @@
         if (!dataset.bars) return;
         chart.getDatasetMeta(index).data.forEach((point, i) => {
           const bar = dataset.data[i];
+          if (typeof bar.high !== 'number') return;
           const top = chart.scales.y.getPixelForValue(bar.high);
           const bottom = chart.scales.y.getPixelForValue(bar.low);
           ctx.save();
@@ -188,7 +191,7 @@
     },
   };
   function options(tooltip, sets) {
-    const all = sets.flatMap((d) => d.data.flatMap((p) => [p.y, p.low, p.high])).filter((v) => v !== undefined);
+    const all = sets.flatMap((d) => d.data.flatMap((p) => [p.y, p.low, p.high])).filter((v) => typeof v === 'number');
     const least = Math.min(...all), most = Math.max(...all), pad = (most - least || 1) * 0.05;
     const bounded = state.measure === 'metric' && least >= 0 && most <= 1;
     const range = all.length ? { min: bounded ? Math.max(0, least - pad) : least - pad, max: bounded ? Math.min(1, most + pad) : most + pad } : {};

@@ -122,7 +122,7 @@ public final class LoadedStudy implements AutoCloseable {
    *
    * @param machine where
    * @param registry the plugins
-   * @param seen told of every member before it is loaded
+   * @param seen receives every member before it is loaded
    */
   private record Members(
       LoadContext machine, PluginRegistry registry, Consumer<PluginRegistry.Bound<Verifier>> seen)
@@ -507,8 +507,8 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
-   * What {@code 1x} means: one sample of the cheapest model, for the dearest prompt, so that it
-   * suffices for every prompt.
+   * What {@code 1x} means: one sample of the cheapest model, for the most expensive prompt, so that
+   * it suffices for every prompt.
    *
    * @param unit in which unit
    */

@@ -41,7 +41,7 @@ public final class Studies {
     this.engine = engine;
   }
 
-  /** Told how a run goes. */
+  /** Callback for the progress of a run. */
   public interface Watcher extends StudyRunner.Progress, AutoCloseable {
     /**
      * The run is about to start.
@@ -80,7 +80,7 @@ public final class Studies {
    * @param source the study
    * @param out the run's directory, or null to make one below the study's output
    * @param shard which of its cells are run
-   * @param watcher told how it goes
+   * @param watcher receives its progress
    */
   public Ended run(StudySource source, @Nullable Path out, Shard shard, Watcher watcher) {
     return run(Study.bind(source, registry), out, shard, watcher);
@@ -91,7 +91,7 @@ public final class Studies {
    *
    * @param earlier the run
    * @param out the new run's directory
-   * @param watcher told how it goes
+   * @param watcher receives its progress
    */
   public Ended repeat(RunDirectory earlier, Path out, Watcher watcher) {
     return run(bind(earlier, List.of()), out, shard(earlier), watcher);
@@ -150,7 +150,7 @@ public final class Studies {
    *
    * @param directory the run
    * @param overrides of settings that cannot change results, such as {@code engine.jobs=2}
-   * @param watcher told how it goes
+   * @param watcher receives its progress
    */
   public Ended resume(RunDirectory directory, List<String> overrides, Watcher watcher) {
     AutoCloseable lock = directory.lock();

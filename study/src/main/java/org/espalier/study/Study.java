@@ -116,7 +116,7 @@ public record Study(
               .tree()
               .error(
                   place.node(),
-                  "The arm (" + arm.label() + ") names a model (" + name + ") that is not there.",
+                  "The arm (" + arm.label() + ") refers to an unknown model (" + name + ").",
                   NearestNames.advice(name, models.keySet()));
         }
       }

@@ -39,7 +39,7 @@ import org.jspecify.annotations.Nullable;
 /** Runs the cells of a study. A cell that fails becomes a failed record; the others go on. */
 public final class StudyRunner {
 
-  /** Told of every cell as it ends. */
+  /** Receives every cell as it ends. */
   @FunctionalInterface
   public interface Progress {
     /**
@@ -84,7 +84,7 @@ public final class StudyRunner {
    * @param cells what to run
    * @param jobs how many at a time; changes the order of records, and nothing else
    * @param batch rows handed to a network at once
-   * @param progress told of each
+   * @param progress receives each
    * @throws EspalierException RESOURCE if results cannot be written; finished records stay readable
    */
   public Result run(List<Cell> cells, int jobs, int batch, Progress progress) {
@@ -292,7 +292,7 @@ public final class StudyRunner {
     outcome.ledger().byPhase().forEach((phase, cost) -> phases.put(lower(phase), cost.wallNanos()));
     return new CellRecord.Times(
         started,
-        outcome.wallNanos(),
+        outcome.ownNanos(),
         outcome.engineNanos(),
         evaluationNanos,
         phases,
