@@ -70,10 +70,10 @@
   $('protocol').textContent =
     'Driven by ' + judge.id + (data.summary.metric ? ', judged by ' + metricName : '') +
     '. Budgets in ' + plan.unit + '; every search draws the same keyed noise, so arms are compared pairwise on common random numbers. ' + independence;
-  const others = plan.arms.flatMap((arm) => (arm.evaluators || []).map((e) => ({ arm: arm.name, ...e })));
+  const others = plan.arms.flatMap((arm) => (arm.evaluators || []).map((relation, i) => ({ arm: arm.name, relation, id: ((plan.verifiers.evaluate || [])[i] || {}).id })));
   for (const [relation, words] of Object.entries({ oracle: 'is the very verifier that drove the searches of', 'same-metric': 'measures what the search verifier measures in', 'same-family': 'is of one family with the search verifier of', 'shared-data': 'shares training data with the search verifier of' })) {
     const byEvaluator = new Map();
-    for (const o of others) if ((o.relation || o.independence) === relation) byEvaluator.set(o.id || o.evaluator, [...(byEvaluator.get(o.id || o.evaluator) || []), o.arm]);
+    for (const o of others) if (o.relation === relation) byEvaluator.set(o.id, [...(byEvaluator.get(o.id) || []), o.arm]);
     for (const [evaluator, arms] of byEvaluator) $('notes').append(el('li', {}, 'The evaluator ' + evaluator + ' ' + words + ' ' + arms.join(', ') + ': read these figures with that in mind.'));
   }
   const none = rows.filter((r) => r.reference === 'independent samples only');
