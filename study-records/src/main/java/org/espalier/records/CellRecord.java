@@ -402,7 +402,7 @@ public sealed interface CellRecord extends RecordEntry {
    * What differs between runs.
    *
    * @param started when, ISO 8601
-   * @param wallNanos the whole search
+   * @param wallNanos the whole search, without what it waited for other cells
    * @param engineNanos outside native calls
    * @param evaluationNanos of the evaluation
    * @param phaseNanos native time by phase

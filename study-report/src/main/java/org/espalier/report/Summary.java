@@ -247,7 +247,7 @@ public record Summary(
     double flops = 0;
     double verifierFlops = 0;
     for (CellRecord.Done cell : done) {
-      wall += cell.time().wallNanos();
+      wall += cell.seconds() * 1e9;
       engine += cell.time().engineNanos();
       verifying += cell.time().phaseNanos().getOrDefault("verify", 0L);
       flops += cell.axes().totalFlops();
