@@ -54,7 +54,8 @@ public record Sd3Config(
     FlowSampling.refuseResolutionShift(sampler, "Stable Diffusion 3");
     if (variant != null && !List.of(BASE, TURBO).contains(variant)) {
       throw EspalierException.config(
-          "The variant (" + variant + ") is not known.", "Maybe set variant to base or turbo.");
+              "The variant (" + variant + ") is not known.", "Maybe set variant to base or turbo.")
+          .about("variant");
     }
     FlowOptions.checkGuidance(guidance);
     FluxConfig.side("width", width);

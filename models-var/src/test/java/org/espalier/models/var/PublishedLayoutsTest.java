@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.espalier.testkit.SparseCheckpoint;
 import org.espalier.torch.T5Config;
 import org.espalier.torch.TorchTensor;
 import org.junit.jupiter.api.BeforeEach;
@@ -28,7 +29,7 @@ class PublishedLayoutsTest {
   @BeforeEach
   void textEncoder() throws IOException {
     Path text = Files.createDirectories(directory.resolve("text_encoder"));
-    PublishedFiles.shards(text, FLAN_T5_XL.weights().shapes(), 2, /* torch= */ false);
+    SparseCheckpoint.shards(text, "model", "safetensors", FLAN_T5_XL.weights().shapes(), "F32", 2);
     Files.writeString(
         text.resolve("config.json"),
         """
@@ -67,7 +68,19 @@ class PublishedLayoutsTest {
   }
 
   private void vae(String file, String size) throws IOException {
-    PublishedFiles.pth(directory.resolve(file), BsqArchitecture.published(size).weights().shapes());
+    SparseCheckpoint.pth(
+        directory.resolve(file), BsqArchitecture.published(size).weights().shapes(), "F32");
+  }
+
+  private static void shards(
+      Path folder, Map<String, List<Long>> shapes, int count, boolean torch) {
+    SparseCheckpoint.shards(
+        folder,
+        torch ? "pytorch_model" : "model",
+        torch ? "bin" : "safetensors",
+        shapes,
+        "BF16",
+        count);
   }
 
   private static InfinityConfig config(Path weights, Path directory, String vae, String pn) {
@@ -99,7 +112,7 @@ class PublishedLayoutsTest {
           {"infinity_125M_256x256.pth", "125m", "4"}, {"infinity_layer24.pth", "1b", "4"}
         }) {
       Path file = directory.resolve(model[0]);
-      PublishedFiles.pth(file, chunked(model[1], Integer.parseInt(model[2])));
+      SparseCheckpoint.pth(file, chunked(model[1], Integer.parseInt(model[2])), "F32");
       check(config(file, directory, "infinity_vae_d16.pth", "0.06M"));
     }
   }
@@ -108,7 +121,7 @@ class PublishedLayoutsTest {
   void anArchiveBeyondFourGibibytesIsOneOfTheNewerForm() throws IOException {
     vae("infinity_vae_d32reg.pth", "2b");
     Path file = directory.resolve("infinity_2b_reg.pth");
-    PublishedFiles.pth(file, chunked("2b", 8));
+    SparseCheckpoint.pth(file, chunked("2b", 8), "F32");
     assertThat(Files.size(file)).isGreaterThan(8_800_000_000L);
     check(config(file, directory, "infinity_vae_d32reg.pth", "1M"));
     vae("infinity_vae_d16.pth", "125m");
@@ -126,7 +139,7 @@ class PublishedLayoutsTest {
     vae("infinity_vae_d56_f8_14_patchify.pth", "8b");
     for (boolean torch : new boolean[] {false, true}) {
       Path shards = Files.createDirectories(directory.resolve("infinity_8b_weights-" + torch));
-      PublishedFiles.shards(shards, chunked("8b", 8), 4, torch);
+      shards(shards, chunked("8b", 8), 4, torch);
       check(config(shards, directory, "infinity_vae_d56_f8_14_patchify.pth", "1M"));
     }
   }
@@ -138,12 +151,12 @@ class PublishedLayoutsTest {
     vae.put("quant_conv.weight", List.of(32L, 32L, 3L, 3L));
     vae.put("quantize.ema_vocab_hit_SV", List.of(10L, 4096L));
     Path folder = Files.createDirectories(directory.resolve("var"));
-    PublishedFiles.pth(folder.resolve("vae_ch160v4096z32.pth"), vae);
+    SparseCheckpoint.pth(folder.resolve("vae_ch160v4096z32.pth"), vae, "F32");
     for (String size : List.of("d16", "d30")) {
       Map<String, List<Long>> shapes = VarArchitecture.published(size).weights().shapes();
       Map<String, List<Long>> all = new LinkedHashMap<>(shapes);
       all.put("attn_bias_for_masking", List.of(1L, 1L, 680L, 680L));
-      PublishedFiles.pth(folder.resolve("var_" + size + ".pth"), all);
+      SparseCheckpoint.pth(folder.resolve("var_" + size + ".pth"), all, "F32");
       VarConfig config = VarConfig.of(folder.resolve("var_" + size + ".pth").toString());
       new VarProvider().check(config, TinyModel.context(directory));
     }
@@ -178,11 +191,11 @@ class PublishedLayoutsTest {
                 ? "{\"language_config\": {" + sizes + "}}"
                 : "{\"text_config\": {" + sizes + "}, \"vq_config\": {\"num_patches\": 24}}");
         if (small && torch) {
-          PublishedFiles.pth(folder.resolve("pytorch_model.bin"), deepSeek);
+          SparseCheckpoint.pth(folder.resolve("pytorch_model.bin"), deepSeek, "F32");
         } else if (small) {
-          PublishedFiles.safetensors(folder.resolve("model.safetensors"), port);
+          SparseCheckpoint.safetensors(folder.resolve("model.safetensors"), port, "F32");
         } else {
-          PublishedFiles.shards(folder, torch ? deepSeek : port, 2, torch);
+          shards(folder, torch ? deepSeek : port, 2, torch);
         }
         JanusConfig config = JanusConfig.of(folder.toString());
         new JanusProvider().check(config, TinyModel.context(directory));
