@@ -27,6 +27,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.espalier.api.EspalierException;
+import org.espalier.api.NearestNames;
 import org.espalier.spi.PluginRef;
 import org.jspecify.annotations.NullMarked;
 import org.jspecify.annotations.Nullable;

@@ -32,6 +32,7 @@ import org.espalier.plugins.PluginRegistry;
 import org.espalier.plugins.PluginSpec;
 import org.espalier.plugins.RecordBinder;
 import org.espalier.records.Amount;
+import org.espalier.spi.Closing;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.ModelCard;
@@ -77,11 +78,7 @@ public final class LoadedStudy implements AutoCloseable {
       loaded.check(registry.loader());
       return loaded;
     } catch (RuntimeException | Error e) {
-      try {
-        loaded.close();
-      } catch (RuntimeException suppressed) {
-        e.addSuppressed(suppressed);
-      }
+      Closing.after(List.of(loaded), e);
       throw e;
     }
   }
@@ -585,21 +582,8 @@ public final class LoadedStudy implements AutoCloseable {
 
   @Override
   public void close() {
-    RuntimeException failure = null;
-    for (int i = closeables.size() - 1; i >= 0; i--) {
-      try {
-        closeables.get(i).close();
-      } catch (Throwable e) {
-        if (failure == null) {
-          failure = new IllegalStateException("closing a plugin failed", e);
-        } else {
-          failure.addSuppressed(e);
-        }
-      }
-    }
+    List<AutoCloseable> open = List.copyOf(closeables);
     closeables.clear();
-    if (failure != null) {
-      throw failure;
-    }
+    Closing.all(open);
   }
 }

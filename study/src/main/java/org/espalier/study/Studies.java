@@ -22,6 +22,7 @@ import org.espalier.plugins.PluginRegistry;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
 import org.espalier.records.RunFiles;
+import org.espalier.spi.Closing;
 import org.jspecify.annotations.Nullable;
 
 /** Runs and resumes studies: the Java door to what the command line does. */
@@ -124,17 +125,13 @@ public final class Studies {
     try {
       ended = body.apply(loaded);
     } catch (Throwable e) {
-      try {
-        loaded.close();
-      } catch (RuntimeException suppressed) {
-        e.addSuppressed(suppressed);
-      }
+      Closing.after(List.of(loaded), e);
       throw e;
     }
     try {
       loaded.close();
-    } catch (RuntimeException e) {
-      watcher.note("A plugin could not be closed: " + (e.getCause() == null ? e : e.getCause()));
+    } catch (RuntimeException | Error e) {
+      watcher.note("A plugin could not be closed: " + e);
     }
     return ended;
   }
