@@ -41,9 +41,27 @@ def load(name, model, wait=600):
     while time.time() < limit and not os.path.exists(f"{ARGS.out}/{name}.final"):
         time.sleep(0.3)
     saved = torch.load(f"{ARGS.out}/{name}.pt", map_location="cpu")
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in saved["state"].items()})
+    model.load_state_dict({k: dense(v) for k, v in saved["state"].items()})
     model.extra = saved["extra"]
     return model.to(DEV).eval().requires_grad_(False)
+
+
+def dense(v):
+    """A tensor in float32; int8 by row comes with its rows' scales."""
+    if isinstance(v, tuple):
+        return v[0].float() * v[1].view(-1, *[1] * (v[0].ndim - 1))
+    return v.float() if v.is_floating_point() else v
+
+
+def initial(name, model):
+    """The weights of DIR/init-NAME.pt, where there are some -> steps and seconds behind them"""
+    path = f"{ARGS.out}/init-{name}.pt"
+    if not os.path.exists(path):
+        return 0, 0.0
+    saved = torch.load(path, map_location="cpu")
+    model.load_state_dict({k: dense(v) for k, v in saved["state"].items()})
+    log(name, "starts from", saved["extra"])
+    return saved["extra"]["steps"], saved["extra"]["seconds"]
 
 
 # ---------------------------------------------------------------------------------------------- the loop
@@ -54,6 +72,7 @@ def fit(name, model, loss_of, lr, batch, decay=0.02, muon=False, warmup=200, coo
     first = not parallel or dist.get_rank() == 0
     state = f"{ARGS.out}/state-{name}.pt"
     saved = torch.load(state, map_location=DEV) if os.path.exists(state) else None
+    done, seconds = (0, 0.0) if saved else initial(name, model)
     if saved:
         model.load_state_dict(saved["live"])
     elif parallel:
@@ -62,7 +81,6 @@ def fit(name, model, loss_of, lr, batch, decay=0.02, muon=False, warmup=200, coo
         for p, v in zip(model.parameters(), flat.split([p.numel() for p in model.parameters()])):
             p.data.copy_(v.view_as(p))
     optimiser, average = Optimiser(model, lr, decay, muon), copy.deepcopy(model).requires_grad_(False)
-    done, seconds = 0, 0.0
     if saved:
         average.load_state_dict(saved["average"])
         optimiser.adam.load_state_dict(saved["adam"])
@@ -176,7 +194,7 @@ def tokenizer(job):
 
 
 def decoder(job):
-    """Trains the tokenizer's decoder further; its codes stay what they are. A quarter of the images is decoded from coarse scales only."""
+    """Trains the tokenizer's decoder further; its codes stay what they are. A tenth of the images is decoded from coarse scales only."""
     pool, critic = render_pool(sized(200_000, 64)), Critic()
     tok = load("tokenizer", nets.Tokenizer()).to(memory_format=torch.channels_last)
     model = copy.deepcopy(tok.decoder).requires_grad_(True)
@@ -189,7 +207,7 @@ def decoder(job):
         with torch.no_grad():
             with amp():
                 z = encode(img)
-            some = torch.rand(batch, device=DEV) < 0.25
+            some = torch.rand(batch, device=DEV) < 0.1
             cut = torch.where(some, torch.randint(1, len(nets.SCALES), (batch,), device=DEV), len(nets.SCALES))
             q = quantize(z, cut=cut)[2]
         with amp():
@@ -281,7 +299,7 @@ def var(job):
         s = nets.STARTS
         return loss, {f"s{nets.SCALES[k]}": ce[s[k]:s[k + 1]].mean() for k in (0, 2, 4, 6, 9) if s[k + 1] <= n}
 
-    fit(job, model, loss_of, 2e-3, batch, decay=0.03, muon=True, warmup=300, cooldown=0.85)
+    fit(job, model, loss_of, 2e-3, batch, decay=0.03, muon=True, warmup=150, cooldown=0.85)
 
 
 def flux(job):
@@ -308,21 +326,34 @@ def flux(job):
         by_sample = (v - (noise - data)).pow(2).mean((1, 2))
         return by_sample.mean(), dict(late=(by_sample * (t < 0.5)).sum() / (t < 0.5).sum(), early=(by_sample * (t > 0.8)).sum() / (t > 0.8).sum())
 
-    fit(job, model, loss_of, 2e-3 if job == "flow-s" else 1.5e-3, batch, decay=0.02, muon=True, warmup=400, ema=0.9995, cooldown=0.85)
+    fit(job, model, loss_of, 2e-3 if job == "flow-s" else 1.5e-3, batch, decay=0.02, muon=True, warmup=200, ema=0.9995, cooldown=0.85)
 
 
-def reconstruct_some(pool, share):
-    """Replaces a share of the pictures by reconstructions, half of them by the tokenizer, half by the autoencoder."""
-    tok, ae = load("tokenizer", nets.Tokenizer()).to(memory_format=torch.channels_last), load("autoencoder", nets.FluxAutoencoder()).to(memory_format=torch.channels_last)
-    if os.path.exists(f"{ARGS.out}/decoder.final"):
-        tok.decoder = load("decoder", tok.decoder).to(memory_format=torch.channels_last)
-    n = int(len(pool["image"]) * share)
+def reconstruct_some(pool, name, begin, end):
+    """Replaces a part of the pictures by reconstructions of the tokenizer or the autoencoder."""
+    net = load(name, nets.Tokenizer() if name == "tokenizer" else nets.FluxAutoencoder()).to(memory_format=torch.channels_last)
+    n = len(pool["image"])
     with torch.no_grad():
-        for a in range(0, n, 512):
-            x = channels_last(pixels(pool["image"][a:a + 512]))
+        for a in range(int(begin * n), int(end * n), 512):
+            x = channels_last(pixels(pool["image"][a:min(a + 512, int(end * n))]))
             with amp():
-                rec = tok.decoder(nets.quantize(tok.encode(x))[2]) if a < n // 2 else ae.decoder(ae.encoder(x).chunk(2, 1)[0])
-            pool["image"][a:a + 512] = ((rec.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+                rec = net.decoder(nets.quantize(net.encode(x))[2] if name == "tokenizer" else net.encoder(x).chunk(2, 1)[0])
+            pool["image"][a:a + len(x)] = ((rec.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def pair_captions(rows):
+    """Captions of two single objects of a picture: [B, 3, words], the true one, its relation turned round, another near miss; and [B], which are usable."""
+    group, present = rows["group"].long(), rows["present"]
+    count = ((group[:, :, None] == group[:, None]) & present[:, None]).sum(2)
+    order = (torch.rand(group.shape, device=DEV) + 10.0 * (present & (count == 1))).argsort(1, descending=True)
+    usable = (present & (count == 1)).sum(1) >= 2
+    slot = torch.arange(world.SLOTS, device=DEV)[None].expand_as(group)
+    scene = {k: rows[k].gather(1, order) for k in ("shape", "color", "texture", "size")}
+    scene |= dict(xy=rows["xy"].gather(1, order[..., None].expand(-1, -1, 2)), group=slot.clamp(max=world.GROUPS - 1), present=slot < 2, n=torch.full_like(rows["n"], 2))
+    spec = world.describe(scene)
+    turned = dict(spec, rel=torch.where(spec["rel"] == world.NONE, world.NONE, spec["rel"].clamp(min=0) ^ 1))
+    other = world.near_miss(spec)[0]
+    return torch.stack([world.words(s) for s in (spec, turned, other)], 1), usable, usable & (spec["rel"][:, 0] != world.NONE)
 
 
 def wrong_captions(spec):
@@ -338,28 +369,38 @@ CHANGES = (0, 1, 1, 1, 2, 3)
 
 
 def reward(job):
-    """ImageReward-like: captions of a picture are ranked by how much is wrong in them; more than half of the pictures are reconstructions."""
+    """ImageReward-like: captions of a picture are ranked by how much is wrong in them, captions of two of its objects beside those of the whole;
+    more than half of the pictures are reconstructions, the tokenizer's as soon as it is trained."""
     model = nets.ImageReward().to(DEV)
-    net, batch = torch.compile(model, dynamic=False), sized(320, 4)
+    net, batch = torch.compile(model, dynamic=False), sized(256, 4)
     pool = render_pool(sized(200_000, 64))
-    reconstruct_some(pool, 0.6)
+    reconstruct_some(pool, "autoencoder", 0.0, 0.3)
+    waiting = [True]
     changes = torch.tensor(CHANGES, device=DEV)
     better = (changes[:, None] < changes[None]).float()
 
     def loss_of(step):
+        if waiting[0] and step % 100 == 0 and os.path.exists(f"{ARGS.out}/tokenizer.final"):
+            waiting[0] = False
+            reconstruct_some(pool, "tokenizer", 0.3, 0.6)
         _, rows = choose(pool, batch)
         img = pixels(rows["image"])
         img = torch.where(torch.rand(batch, 1, 1, 1, device=DEV) < 0.4, world.augment(img), img)
         both, kind = wrong_captions(world.describe(rows))
-        ids, mask = nets.bert_ids(both.flatten(0, 1))
+        pair, usable, related = pair_captions(rows)
+        ids, mask = nets.bert_ids(torch.cat([both, pair], 1).flatten(0, 1))
         with amp():
-            s = net(nets.verifier_pixels(img), ids, mask, both.shape[1]).view(batch, -1)
+            s = net(nets.verifier_pixels(img), ids, mask, both.shape[1] + 3).view(batch, -1)
+        s, two = s[:, :both.shape[1]], s[:, both.shape[1]:]
         ranks = (F.softplus(s[:, None] - s[:, :, None]) * better).sum((1, 2)).mean() / better.sum()
         y = torch.zeros_like(s)
         y[:, 0] = 1
         bce = (F.binary_cross_entropy_with_logits(s, y, reduction="none") * torch.where(changes == 0, 5.0, 1.0)).mean()
+        of_pairs = (F.softplus(two[:, 1] - two[:, 0]) * related).mean() * 2 + (F.softplus(two[:, 2] - two[:, 0]) * usable).mean()
         right = (s[:, :1] > s[:, 1:4]).float()
-        return 2 * ranks + 0.5 * bce - F.log_softmax(s, 1)[:, 0].mean(), {"all": right.mean()} | {k: right[kind == i].mean() for i, k in enumerate(world.MISSES)}
+        turned = ((two[:, 0] > two[:, 1]) & related).sum() / related.sum()
+        return 2 * ranks + 0.5 * bce - F.log_softmax(s, 1)[:, 0].mean() + of_pairs, {"all": right.mean(), "turned": turned} | {
+            k: right[kind == i].mean() for i, k in enumerate(world.MISSES)}
 
     @torch.no_grad()
     def finish(average):
@@ -372,7 +413,7 @@ def reward(job):
         scores = torch.cat(scores)
         return {"mean": round(float(scores.mean()), 6), "std": round(float(scores.std()), 6)}
 
-    fit(job, model, loss_of, 1.2e-3, batch, decay=0.03, muon=True, warmup=400, finish=finish, cooldown=0.85)
+    fit(job, model, loss_of, 1.2e-3, batch, decay=0.03, muon=True, warmup=200, finish=finish, cooldown=0.85)
 
 
 def clip(job):
@@ -380,7 +421,8 @@ def clip(job):
     model = nets.Clip(nets.CLIP_CONFIG).to(DEV)
     net, batch = torch.compile(model, dynamic=False), sized(1024, 4)
     pool = render_pool(sized(200_000, 64))
-    reconstruct_some(pool, 0.6)
+    reconstruct_some(pool, "autoencoder", 0.0, 0.3)
+    reconstruct_some(pool, "tokenizer", 0.3, 0.6)
 
     def loss_of(step):
         _, rows = choose(pool, batch)

@@ -1,5 +1,5 @@
 """Packs what a call made into parts that fit its way back: ``python pack.py WORK OUT``: logs and results, then the newest weights (bfloat16;
-flow-l in int8 by row, as it ships)."""
+transformers in int8 by row, as they ship)."""
 import glob
 import io
 import json
@@ -10,7 +10,7 @@ import tarfile
 import torch
 
 work, out = sys.argv[1:]
-PART = 15 * 2 ** 20
+PART, MOST = 15 * 2 ** 20, 59 * 2 ** 20
 os.makedirs(out, exist_ok=True)
 
 
@@ -22,8 +22,9 @@ def by_row(w):
 
 
 def packed(path):
+    small = any(n in os.path.basename(path) for n in ("flow", "var", "reward", "clip"))
     saved = torch.load(path, map_location="cpu")
-    saved["state"] = {k: by_row(v) if v.ndim >= 2 and v.is_floating_point() and "flow-l" in path else v for k, v in saved["state"].items()}
+    saved["state"] = {k: by_row(v) if small and not isinstance(v, tuple) and v.ndim >= 2 and v.is_floating_point() else v for k, v in saved["state"].items()}
     buffer = io.BytesIO()
     torch.save(saved, buffer)
     return buffer.getvalue()
@@ -36,14 +37,18 @@ for p in sorted(glob.glob(f"{work}/*.txt") + glob.glob(f"{work}/*.json") + glob.
 names = ["detector", "tokenizer", "decoder", "var", "autoencoder", "reward", "clip", "flow-s", "flow-l", "critic"] + [v["file"] for v in chosen.values() if "file" in v] + ["var0"]
 for n in dict.fromkeys(names):
     if os.path.exists(f"{work}/{n}.pt"):
-        files[f"{n}.pt"] = packed(f"{work}/{n}.pt")
+        one = packed(f"{work}/{n}.pt")
+        if sum(map(len, files.values())) + len(one) < MOST:
+            files[f"{n}.pt"] = one
+        else:
+            print("no room for", n, flush=True)
 buffer = io.BytesIO()
 with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as tar:
     for name, data in files.items():
         info = tarfile.TarInfo(name)
         info.size = len(data)
         tar.addfile(info, io.BytesIO(data))
-data = buffer.getvalue()[:62 * 2 ** 20]
+data = buffer.getvalue()
 for n in range(0, len(data), PART):
     open(f"{out}/pack.{n // PART}", "wb").write(data[n:n + PART])
 print("packed", len(files), "files,", round(len(data) / 2 ** 20, 1), "MiB", flush=True)

@@ -25,15 +25,17 @@ PLANS = {
         ("3", [("clip", 0.75, "--floor 0.05")]),
     ],
     "second": [
-        ("0,1", [("var", 1.0, "--full 3")]),
-        ("2", [("flow-l", 1.0, "--every 30")]),
-        ("2", [("reward", 1.0, "")]),
-        ("3", [("flow-s", 1.0, "--every 25")]),
-        ("3", [("decoder", 0.8, "")]),
+        ("0,1", [("tokenizer", 0.39, "")]),
+        ("0,1", [("var", 1.0, "--full 2 --keep")]),
+        ("2", [("flow-l", 1.0, "--every 40")]),
+        ("2", [("reward", 1.0, "--keep")]),
+        ("3", [("flow-s", 1.0, "--every 40")]),
+        ("3", [("decoder", 0.995, "")]),
+        ("3", [("clip", 0.99, "")]),
     ],
     "none": [],
 }
-STAGES = {"first": [["judges"]], "second": [["tune"], ["claims", "judges"]], "none": [["tune"], ["confirm"], ["families"], ["verifiers"], ["judges"]]}
+STAGES = {"first": ["judges:40"], "second": ["judges:30"], "none": ["tune:60", "claims:150", "confirm:50", "families:60", "verifiers:60"]}  # each with its seconds
 
 p = argparse.ArgumentParser()
 p.add_argument("plan", choices=PLANS)
@@ -50,8 +52,6 @@ os.makedirs(a.work, exist_ok=True)
 gpus = int(subprocess.run(["bash", "-c", "nvidia-smi -L 2>/dev/null | wc -l"], capture_output=True, text=True).stdout) or 1
 SMOKE = " --smoke" if a.smoke else ""
 ENV = os.environ | {"OMP_NUM_THREADS": "4", "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore", "TORCHINDUCTOR_CACHE_DIR": f"{os.path.abspath(a.work)}/compiled"}
-if a.plan == "second" and not os.path.exists(f"{a.work}/var0.pt") and os.path.exists(f"{a.work}/var.pt"):  # the VAR of the first call: mostly small scales
-    os.system(f"cp {a.work}/var.pt {a.work}/var0.pt && touch {a.work}/var0.final")
 
 
 def start(line, where, log):
@@ -99,15 +99,17 @@ for where, chain in PLANS[a.plan]:
 wait(running, names, begin + a.train + 40, 60)
 print(f"trained after {time.time() - begin:.0f} s", flush=True)
 last_lines(names)
-for stages in [s.split("+") for s in a.stages] if a.stages is not None else STAGES[a.plan]:
+for part in a.stages if a.stages is not None else STAGES[a.plan]:
+    stages, seconds = part.split(":")[0].split("+"), float(part.split(":")[1])
+    end = min(begin + a.seconds - 10, time.time() + seconds)
     running, logs = [], []
     for stage in stages:
         many = gpus if stage != "judges" else 1
         for r in range(many):
             logs.append(f"{stage}-{r}")
-            line = f"{sys.executable} {here}/study.py {stage} --rank {r} --world {many} --out {a.work} --prompts {a.prompts} --end {begin + a.seconds - 12:.0f}{SMOKE}"
+            line = f"{sys.executable} {here}/study.py {stage} --rank {r} --world {many} --out {a.work} --prompts {a.prompts} --end {end:.0f}{SMOKE}"
             running.append(start(line, str(r if stage != "judges" else gpus - 1), logs[-1]))
-    wait(running, [], begin + a.seconds, 1e9)
+    wait(running, [], min(begin + a.seconds, end + 25), 1e9)
     print(f"{stages} after {time.time() - begin:.0f} s", flush=True)
     for stage in stages:
         os.system(f"grep -h -v '^ ' {a.work}/log-{stage}-0.txt | cut -c1-230 | tail -45; grep -l Traceback {a.work}/log-{stage}-*.txt; grep -h 'failed' {a.work}/log-{stage}-*.txt | cut -c1-300 | head -5")

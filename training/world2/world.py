@@ -35,7 +35,7 @@ BERT_POSITIONS = 48
 SCALES = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)  # VAR's published schedule
 BITS = 24
 VAR_SIZE = {"depth": 6, "mlp_hidden": 576}
-COARSE = 0.5
+COARSE = 0.15
 
 RGB = [[.88, .12, .12], [.98, .55, .08], [.97, .88, .15], [.13, .65, .22], [.14, .33, .90], [.52, .16, .72], [.98, .55, .75], [.48, .27, .10]]
 LIGHT_COLORS = (1, 2, 6)
