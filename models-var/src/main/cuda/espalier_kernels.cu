@@ -385,7 +385,7 @@ std::tuple<Tensor, Tensor> attend(const Tensor& q, const Tensor& k, const Tensor
   return {std::get<0>(result), std::get<1>(result)};
 }
 
-// All blocks of Infinity over one scale of n trajectories; infinity_blocks.py, in the operators of libtorch, says what
+// All blocks of Infinity over one scale of n trajectories; scale_blocks.py, in the operators of libtorch, says what
 // they compute. In C++ because small scales wait for the interpreter otherwise. What a block adds last to x is added by
 // the next block's norm.
 //   x (R, n * L, C) float32; level (C) float32

@@ -1,4 +1,4 @@
-/** Benchmarks: what the engine itself costs. */
+/** What models and verifiers cost on this machine; {@code espalier bench} measures with it. */
 @NullMarked
 package org.espalier.bench;
 

@@ -6,8 +6,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
-import org.apache.commons.math3.stat.inference.AlternativeHypothesis;
-import org.apache.commons.math3.stat.inference.BinomialTest;
+import org.apache.commons.statistics.inference.AlternativeHypothesis;
+import org.apache.commons.statistics.inference.BinomialTest;
 import org.espalier.api.AutoInt;
 import org.espalier.api.Prompt;
 import org.espalier.api.SearchStrategy;
@@ -42,8 +42,10 @@ class FreshTasksTest {
         losses += ours.get(task) < random.get(task) ? 1 : 0;
       }
       assertThat(
-              new BinomialTest()
-                  .binomialTest(wins + losses, wins, 0.5, AlternativeHypothesis.GREATER_THAN))
+              BinomialTest.withDefaults()
+                  .with(AlternativeHypothesis.GREATER_THAN)
+                  .test(wins + losses, wins, 0.5)
+                  .getPValue())
           .as("one-sided sign test of %s: %d wins, %d losses", id, wins, losses)
           .isLessThan(0.05);
     }

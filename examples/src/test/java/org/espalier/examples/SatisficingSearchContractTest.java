@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 class SatisficingSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new SatisficingSearch(new SatisficingSearchConfig(0.9, 1000));
+    return new SatisficingSearchProvider().create(new SatisficingSearchConfig(0.9, 1000));
   }
 
   /** It draws the samples of random search, so it cannot beat it. */

@@ -1,11 +1,10 @@
 package org.espalier.torch;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.ModelJson;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The architecture of CLIP's text tower, with the names of Hugging Face's {@code config.json}.
@@ -55,6 +54,46 @@ public record ClipTextConfig(
     }
   }
 
+  /** The file, by its own names; what is left out has the default of {@code CLIPTextConfig}. */
+  private record Json(
+      @Nullable Integer vocabSize,
+      @Nullable Integer hiddenSize,
+      @Nullable Integer intermediateSize,
+      @Nullable Integer numHiddenLayers,
+      @Nullable Integer numAttentionHeads,
+      @Nullable Integer maxPositionEmbeddings,
+      @Nullable Double layerNormEps,
+      @Nullable String hiddenAct,
+      @Nullable Integer eosTokenId) {
+
+    ClipTextConfig config(String where) {
+      String activation = hiddenAct == null ? "quick_gelu" : hiddenAct;
+      if (!activation.equals("quick_gelu") && !activation.equals("gelu")) {
+        throw EspalierException.config(
+            "The activation ("
+                + activation
+                + ") of the CLIP configuration "
+                + where
+                + " is not supported.",
+            "Maybe use quick_gelu or gelu.");
+      }
+      return new ClipTextConfig(
+          or(vocabSize, 49408),
+          or(hiddenSize, 512),
+          or(intermediateSize, 2048),
+          or(numHiddenLayers, 12),
+          or(numAttentionHeads, 8),
+          or(maxPositionEmbeddings, 77),
+          layerNormEps == null ? 1e-5 : layerNormEps,
+          activation.equals("quick_gelu"),
+          or(eosTokenId, 49407));
+    }
+
+    private static int or(@Nullable Integer value, int otherwise) {
+      return value == null ? otherwise : value;
+    }
+  }
+
   /**
    * Reads a {@code config.json} of a {@code CLIPTextModel}, or of a whole {@code CLIPModel}.
    *
@@ -62,51 +101,18 @@ public record ClipTextConfig(
    * @throws EspalierException CONFIG where it is missing, malformed or lacks a field
    */
   public static ClipTextConfig read(Path file) {
-    if (!Files.isRegularFile(file)) {
-      throw EspalierException.config(
-          "The configuration (" + file + ") does not exist.",
-          "Maybe the download of the CLIP text encoder is not complete.");
-    }
-    try {
-      JsonNode json = new ObjectMapper().readTree(file.toFile());
-      return of(json.has("text_config") ? json.get("text_config") : json, file.toString());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The configuration " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
-    }
+    JsonNode json = ModelJson.require(file);
+    return of(json.has("text_config") ? json.get("text_config") : json, file.toString());
   }
 
   /**
-   * Reads a configuration that has been parsed. Fields that Hugging Face leaves out where they have
-   * their default take the default of {@code CLIPTextConfig}.
+   * Reads a configuration that has been parsed.
    *
    * @param json its fields
    * @param where it comes from, for messages
    */
   public static ClipTextConfig of(JsonNode json, String where) {
-    String activation = json.path("hidden_act").asText("quick_gelu");
-    if (!activation.equals("quick_gelu") && !activation.equals("gelu")) {
-      throw EspalierException.config(
-          "The activation ("
-              + activation
-              + ") of the CLIP configuration "
-              + where
-              + " is not supported.",
-          "Maybe use quick_gelu or gelu.");
-    }
-    return new ClipTextConfig(
-        json.path("vocab_size").asInt(49408),
-        json.path("hidden_size").asInt(512),
-        json.path("intermediate_size").asInt(2048),
-        json.path("num_hidden_layers").asInt(12),
-        json.path("num_attention_heads").asInt(8),
-        json.path("max_position_embeddings").asInt(77),
-        json.path("layer_norm_eps").asDouble(1e-5),
-        activation.equals("quick_gelu"),
-        json.path("eos_token_id").asInt(49407));
+    return ModelJson.bind(json, Json.class, where).config(where);
   }
 
   /**

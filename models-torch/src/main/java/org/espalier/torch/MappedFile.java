@@ -28,7 +28,11 @@ final class MappedFile implements AutoCloseable {
   }
 
   ByteBuffer map(long offset, long count) {
-    if (offset < 0 || count < 0 || count > Integer.MAX_VALUE || offset + count > size) {
+    if (offset < 0
+        || count < 0
+        || count > Integer.MAX_VALUE
+        || count > size
+        || offset > size - count) {
       throw new IllegalArgumentException(
           "bytes %d + %d of %s (%d bytes)".formatted(offset, count, path, size));
     }

@@ -3,76 +3,71 @@ package org.espalier.torch;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import net.razorvine.pickle.IObjectConstructor;
-import net.razorvine.pickle.PickleException;
-import net.razorvine.pickle.PickleUtils;
-import net.razorvine.pickle.Unpickler;
 import org.apache.commons.compress.archivers.zip.ZipArchiveEntry;
 import org.apache.commons.compress.archivers.zip.ZipFile;
 import org.espalier.api.EspalierException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Weights that PyTorch 1.6 or later has saved: a zip archive with a pickle and one stored entry a
- * storage. Only the classes of a short list are unpickled, none of which runs code; tensors of
- * nested dictionaries are named by their path ({@code vae.decoder.conv_in.weight}); anything but
- * tensors and dictionaries is skipped.
+ * Weights that PyTorch has saved: since 1.6 a zip archive with a pickle and one stored entry a
+ * storage, before that, or where it was asked to, pickles one after the other with the storages
+ * behind them. The pickle is read as data ({@link PickleReader}); tensors of nested dictionaries
+ * are named by their path ({@code vae.decoder.conv_in.weight}); anything but tensors and
+ * dictionaries is skipped.
  */
 final class PickledWeights implements WeightSource {
-  private static final Map<String, DType> STORAGES =
-      Map.of(
-          "DoubleStorage", DType.F64,
-          "FloatStorage", DType.F32,
-          "HalfStorage", DType.F16,
-          "BFloat16Storage", DType.BF16,
-          "LongStorage", DType.I64,
-          "IntStorage", DType.I32,
-          "ShortStorage", DType.I16,
-          "CharStorage", DType.I8,
-          "ByteStorage", DType.U8,
-          "BoolStorage", DType.BOOL);
+  /** Bytes of the pickle, unpacked; a checkpoint of 10,000 tensors has 2 million. */
+  private static final int LARGEST_PICKLE = 64 << 20;
+
+  private static final int DEEPEST = 16;
+  private static final int MOST_ENTRIES = 500_000;
+  private static final int LONGEST_NAME = 1024;
 
   private final Path path;
   private final MappedFile file;
   private final Map<String, Stored> tensors = new TreeMap<>();
+  private int entries;
 
-  /** A tensor as pickled: a view of a storage. */
-  private record Pickled(Storage storage, long offset, List<Long> shape, List<Long> strides) {}
-
-  private record Storage(DType dtype, String key) {}
+  /** What files of the old form begin with: a pickle of their magic number. */
+  private static final byte[] OLD_MAGIC = HexFormat.of().parseHex("80028a0a6cfc9c46f9206aa850192e");
 
   /** A tensor as found: where its first byte lies in the file. */
   private record Stored(TensorInfo info, long begin) {}
 
+  /** Where the values of a storage lie in the file: first byte and length. */
+  private record Extent(long begin, long size) {}
+
+  /** Finds storages. */
+  @FunctionalInterface
+  private interface Storages {
+    /**
+     * Finds a storage.
+     *
+     * @param tensor for messages
+     * @param key of the storage
+     */
+    Extent find(String tensor, String key) throws IOException;
+  }
+
   PickledWeights(Path path) {
     this.path = path;
     this.file = new MappedFile(path);
-    try (ZipFile zip = ZipFile.builder().setPath(path).get()) {
-      ZipArchiveEntry pickle = null;
-      for (ZipArchiveEntry entry : Collections.list(zip.getEntries())) {
-        if (entry.getName().equals("data.pkl") || entry.getName().endsWith("/data.pkl")) {
-          pickle = entry;
-        }
+    try {
+      if (isOld()) {
+        readOld();
+      } else {
+        readArchive();
       }
-      if (pickle == null) {
-        throw malformed("has no data.pkl");
-      }
-      String root = pickle.getName().substring(0, pickle.getName().length() - "data.pkl".length());
-      Object top;
-      try (InputStream in = zip.getInputStream(pickle)) {
-        top = new Restricted().load(in);
-      }
-      collect("", top, zip, root);
       if (tensors.isEmpty()) {
         throw malformed("has no tensors");
       }
@@ -88,33 +83,167 @@ final class PickledWeights implements WeightSource {
               + " cannot be read as a PyTorch archive: "
               + e.getMessage()
               + ".",
-          "Maybe it is truncated, or of PyTorch before 1.6; save it again, best as safetensors.",
+          "Maybe it is truncated or no checkpoint; save it again, best as safetensors.",
           e);
     }
   }
 
-  private void collect(String name, @Nullable Object value, ZipFile zip, String root)
-      throws IOException {
-    if (value instanceof Map<?, ?> map) {
-      for (Map.Entry<?, ?> entry : map.entrySet()) {
-        String child = String.valueOf(entry.getKey());
-        collect(name.isEmpty() ? child : name + "." + child, entry.getValue(), zip, root);
+  private boolean isOld() {
+    if (file.size() < OLD_MAGIC.length) {
+      return false;
+    }
+    byte[] start = new byte[OLD_MAGIC.length];
+    file.map(0, start.length).get(start);
+    return Arrays.equals(start, OLD_MAGIC);
+  }
+
+  /**
+   * Pickles of magic number, version, machine, content and keys; then length and values of each.
+   */
+  private void readOld() throws IOException {
+    ByteBuffer in = file.map(0, Math.min(file.size(), LARGEST_PICKLE));
+    PickleReader.read(in, this::malformed);
+    PickleReader.read(in, this::malformed);
+    if (PickleReader.read(in, this::malformed) instanceof Map<?, ?> machine
+        && Boolean.FALSE.equals(machine.get("little_endian"))) {
+      throw malformed("was saved on a machine of the byte order big");
+    }
+    Map<String, DType> types = new HashMap<>();
+    Object top =
+        PickleReader.read(
+            in, this::malformed, storage -> types.put(storage.key(), storage.dtype()));
+    if (!(PickleReader.read(in, this::malformed) instanceof List<?> keys)) {
+      throw malformed("does not say in which order its values lie");
+    }
+    Map<String, Extent> extents = new HashMap<>();
+    long at = in.position();
+    for (Object key : keys) {
+      DType type = types.get(String.valueOf(key));
+      if (type == null || at > file.size() - 8) {
+        throw malformed("is truncated or damaged at the storage " + key);
       }
-    } else if (value instanceof Pickled tensor) {
-      tensors.put(name, locate(name, tensor, zip, root));
+      long count = file.map(at, 8).getLong();
+      long room = file.size() - at - 8;
+      if (count < 0 || count > room / type.bytes()) {
+        throw malformed("is truncated or damaged at the storage " + key);
+      }
+      extents.put(String.valueOf(key), new Extent(at + 8, count * type.bytes()));
+      at += 8 + count * type.bytes();
+    }
+    collect(
+        "",
+        top,
+        (tensor, key) -> {
+          Extent extent = extents.get(key);
+          if (extent == null) {
+            throw malformed("lacks the data of tensor " + tensor);
+          }
+          return extent;
+        },
+        0);
+  }
+
+  private void readArchive() throws IOException {
+    try (ZipFile zip = ZipFile.builder().setPath(path).get()) {
+      ZipArchiveEntry pickle = null;
+      for (ZipArchiveEntry entry : Collections.list(zip.getEntries())) {
+        if (entry.getName().equals("data.pkl") || entry.getName().endsWith("/data.pkl")) {
+          if (pickle != null) {
+            throw malformed("has two pickles (" + pickle.getName() + ", " + entry.getName() + ")");
+          }
+          pickle = entry;
+        }
+      }
+      if (pickle == null) {
+        throw malformed("has no data.pkl");
+      }
+      String root = pickle.getName().substring(0, pickle.getName().length() - "data.pkl".length());
+      requireLittleEndian(zip, root);
+      Object top =
+          PickleReader.read(ByteBuffer.wrap(content(zip, pickle, LARGEST_PICKLE)), this::malformed);
+      collect("", top, (tensor, key) -> extent(zip, root, tensor, key), 0);
     }
   }
 
-  private Stored locate(String name, Pickled tensor, ZipFile zip, String root) throws IOException {
-    TensorInfo info = new TensorInfo(tensor.storage.dtype, tensor.shape);
+  /** The bytes of an entry, which may say anything of its unpacked size. */
+  private byte[] content(ZipFile zip, ZipArchiveEntry entry, int most) throws IOException {
+    try (InputStream in = zip.getInputStream(entry)) {
+      byte[] bytes = in.readNBytes(most + 1);
+      if (bytes.length > most) {
+        throw malformed("has an entry " + entry.getName() + " of more than " + most + " bytes");
+      }
+      return bytes;
+    }
+  }
+
+  private void requireLittleEndian(ZipFile zip, String root) throws IOException {
+    ZipArchiveEntry order = zip.getEntry(root + "byteorder");
+    if (order != null) {
+      String text = new String(content(zip, order, 64), StandardCharsets.US_ASCII).strip();
+      if (!text.equals("little")) {
+        throw malformed("was saved on a machine of the byte order " + text);
+      }
+    }
+  }
+
+  private void collect(String name, @Nullable Object value, Storages storages, int depth)
+      throws IOException {
+    if (++entries > MOST_ENTRIES) {
+      throw malformed("has more than " + MOST_ENTRIES + " entries");
+    }
+    if (value instanceof Map<?, ?> map) {
+      if (depth == DEEPEST) {
+        throw malformed("has dictionaries within one another more than " + DEEPEST + " deep");
+      }
+      for (Map.Entry<?, ?> entry : map.entrySet()) {
+        String child = String.valueOf(entry.getKey());
+        if (name.length() + child.length() >= LONGEST_NAME) {
+          throw malformed("has a name of more than " + LONGEST_NAME + " characters");
+        }
+        collect(name.isEmpty() ? child : name + "." + child, entry.getValue(), storages, depth + 1);
+      }
+    } else if (value instanceof PickleReader.Tensor tensor) {
+      if (tensors.put(name, locate(name, tensor, storages)) != null) {
+        throw malformed("has two tensors of the name " + name);
+      }
+    }
+  }
+
+  private Stored locate(String name, PickleReader.Tensor tensor, Storages storages)
+      throws IOException {
+    DType dtype = tensor.storage().dtype();
+    TensorInfo info;
+    long bytes;
+    try {
+      info = new TensorInfo(dtype, tensor.shape());
+      bytes = info.bytes();
+    } catch (ArithmeticException e) {
+      throw malformed("has a tensor " + name + " with an impossible shape " + tensor.shape());
+    }
+    if (tensor.shape().stream().anyMatch(size -> size < 0)
+        || tensor.strides().size() != tensor.shape().size()) {
+      throw malformed("has a tensor " + name + " with an impossible shape " + tensor.shape());
+    }
     long dense = 1;
-    for (int axis = tensor.shape.size() - 1; axis >= 0; axis--) {
-      if (tensor.shape.get(axis) != 1 && tensor.strides.get(axis) != dense) {
+    for (int axis = tensor.shape().size() - 1; axis >= 0; axis--) {
+      if (tensor.shape().get(axis) != 1 && tensor.strides().get(axis) != dense) {
         throw malformed("has a tensor " + name + " that is not contiguous");
       }
-      dense *= tensor.shape.get(axis);
+      dense *= tensor.shape().get(axis);
     }
-    ZipArchiveEntry entry = zip.getEntry(root + "data/" + tensor.storage.key);
+    Extent extent = storages.find(name, tensor.storage().key());
+    long size = extent.size;
+    if (bytes > size || tensor.offset() < 0 || tensor.offset() > (size - bytes) / dtype.bytes()) {
+      throw malformed(
+          "has a tensor %s of %d bytes from element %d on, outside of its storage of %d bytes"
+                  .formatted(name, bytes, tensor.offset(), size)
+              + ": it is truncated or damaged");
+    }
+    return new Stored(info, extent.begin + tensor.offset() * dtype.bytes());
+  }
+
+  private Extent extent(ZipFile zip, String root, String name, String key) throws IOException {
+    ZipArchiveEntry entry = zip.getEntry(root + "data/" + key);
     if (entry == null) {
       throw malformed("lacks the data of tensor " + name);
     }
@@ -122,110 +251,19 @@ final class PickledWeights implements WeightSource {
       throw malformed("has compressed data (tensor " + name + ")");
     }
     zip.getRawInputStream(entry).close(); // resolves the data offset
-    long skip = tensor.offset * tensor.storage.dtype.bytes();
-    if (skip + info.bytes() > entry.getSize()
-        || entry.getDataOffset() + entry.getSize() > file.size()) {
+    long begin = entry.getDataOffset();
+    long size = entry.getCompressedSize();
+    if (begin < 0 || size < 0 || size > file.size() || begin > file.size() - size) {
       throw malformed("is truncated at tensor " + name);
     }
-    return new Stored(info, entry.getDataOffset() + skip);
+    return new Extent(begin, size);
   }
 
   private EspalierException malformed(String what) {
     return EspalierException.config(
         "The weights file " + path + " " + what + ".",
-        "Maybe download it again, or save its state dictionary as safetensors.");
-  }
-
-  /** Knows the few classes that tensors need and refuses all others. */
-  private final class Restricted extends Unpickler {
-    @Override
-    protected Object dispatch(short opcode) throws PickleException, IOException {
-      switch (opcode) {
-        case 'c' -> {
-          String module = PickleUtils.readline(input);
-          stack.add(constructor(module, PickleUtils.readline(input)));
-          return NO_RETURN_VALUE;
-        }
-        case 0x93 -> {
-          String name = (String) stack.pop();
-          stack.add(constructor((String) stack.pop(), name));
-          return NO_RETURN_VALUE;
-        }
-        case 'i', 'o', 0x82, 0x83, 0x84 ->
-            throw malformed("has a pickle with old-style objects (opcode " + opcode + ")");
-        default -> {
-          return super.dispatch(opcode);
-        }
-      }
-    }
-
-    @Override
-    protected Object persistentLoad(Object id) {
-      Object[] parts = (Object[]) id;
-      if (parts.length < 3
-          || !"storage".equals(parts[0])
-          || !(parts[1] instanceof StorageClass c)) {
-        throw malformed("refers to something that is no storage: " + Arrays.toString(parts));
-      }
-      return new Storage(c.dtype, String.valueOf(parts[2]));
-    }
-  }
-
-  private IObjectConstructor constructor(String module, String name) {
-    DType dtype = STORAGES.get(name);
-    if (module.equals("torch") && dtype != null) {
-      return new StorageClass(dtype);
-    }
-    return switch (module + "." + name) {
-      case "torch._utils._rebuild_tensor_v2" ->
-          args ->
-              new Pickled(
-                  (Storage) args[0],
-                  ((Number) args[1]).longValue(),
-                  sizes(args[2]),
-                  sizes(args[3]));
-      case "torch._utils._rebuild_parameter" -> args -> args[0];
-      case "collections.OrderedDict" -> args -> new Dictionary();
-      case "torch.Size" -> args -> args[0];
-      default ->
-          throw EspalierException.config(
-              "The weights file "
-                  + path
-                  + " holds an object of the class "
-                  + module
-                  + "."
-                  + name
-                  + ", which is not loaded because unpickling it could run code.",
-              "Maybe save the bare state dictionary (model.state_dict()), best as safetensors.");
-    };
-  }
-
-  private static List<Long> sizes(Object value) {
-    List<Long> sizes = new ArrayList<>();
-    for (Object size : value instanceof List<?> list ? list.toArray() : (Object[]) value) {
-      sizes.add(((Number) size).longValue());
-    }
-    return sizes;
-  }
-
-  private record StorageClass(DType dtype) implements IObjectConstructor {
-    @Override
-    public Object construct(Object[] args) {
-      throw new PickleException("a storage outside of a persistent id");
-    }
-  }
-
-  /** An OrderedDict; public so that the unpickler can hand it its attributes, which are dropped. */
-  public static final class Dictionary extends LinkedHashMap<Object, Object> {
-    private static final long serialVersionUID = 1L;
-
-    /**
-     * Drops {@code _metadata}.
-     *
-     * @param attributes of the Python object
-     */
-    @SuppressWarnings({"checkstyle:MethodName", "MethodName"})
-    public void __setstate__(HashMap<?, ?> attributes) {}
+        "Maybe download it again, or save its bare state dictionary (model.state_dict()) as"
+            + " safetensors.");
   }
 
   @Override
@@ -251,10 +289,7 @@ final class PickledWeights implements WeightSource {
   @Override
   public ByteBuffer slice(String name, long byteOffset, int byteCount) {
     Stored stored = stored(name);
-    if (byteOffset < 0 || byteOffset + byteCount > stored.info.bytes()) {
-      throw new IllegalArgumentException(
-          "bytes %d + %d of tensor %s".formatted(byteOffset, byteCount, name));
-    }
+    WeightSource.requireWithin(name, byteOffset, byteCount, stored.info.bytes());
     return file.map(stored.begin + byteOffset, byteCount);
   }
 

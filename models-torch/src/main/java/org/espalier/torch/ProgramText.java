@@ -28,6 +28,8 @@ import java.util.zip.ZipOutputStream;
 final class ProgramText {
   private static final Pattern FUNCTION = Pattern.compile("(?m)^def (\\w+)\\(");
 
+  private static final Pattern MARK = Pattern.compile("(?m)^( +)#= (.+) := (.+)$");
+
   private final String className;
   private final String code;
   private final Map<String, Object> attributes;
@@ -67,6 +69,15 @@ final class ProgramText {
     text = text.replace("(self,", "(self: __torch__." + className + ",");
     text = text.replace("(self)", "(self: __torch__." + className + ")");
     code = text.replace(classLine, classLine + "\n" + declarations());
+  }
+
+  /**
+   * A text whose marks {@code #= NAME := VALUE} keep tensors.
+   *
+   * @param text with marks or without
+   */
+  static String traced(String text) {
+    return MARK.matcher(text).replaceAll("$1torch._set_item(w, \"trace.\" + $2, $3)");
   }
 
   private String declarations() {

@@ -1,12 +1,13 @@
 package org.espalier.torch;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.espalier.api.EspalierException;
 
@@ -17,19 +18,12 @@ import org.espalier.api.EspalierException;
  * after the other on the caller's thread, and models batch inside their calls.
  */
 public final class RowExecutor {
-  /** System property for the number of rows that run at once on the CPU; default all cores. */
-  public static final String THREADS_PROPERTY = "espalier.threads";
-
   private RowExecutor() {}
 
   private static final class Pool {
-    static final int THREADS =
-        Math.max(
-            1, Integer.getInteger(THREADS_PROPERTY, Runtime.getRuntime().availableProcessors()));
-
     static final ExecutorService EXECUTOR =
         Executors.newFixedThreadPool(
-            THREADS,
+            Runtime.getRuntime().availableProcessors(),
             task -> {
               Thread thread = new Thread(task, "espalier-row");
               thread.setDaemon(true);
@@ -47,8 +41,9 @@ public final class RowExecutor {
    */
   public static <T, R> List<R> map(
       Device device, List<? extends T> rows, Function<? super T, ? extends R> function) {
-    List<R> results = new ArrayList<>(rows.size());
-    if (device.isGpu() || rows.size() < 2 || Pool.THREADS == 1) {
+    int workers = Math.min(device.threads(), rows.size());
+    if (device.isGpu() || workers < 2) {
+      List<R> results = new ArrayList<>(rows.size());
       try {
         for (T row : rows) {
           results.add(function.apply(row));
@@ -59,14 +54,24 @@ public final class RowExecutor {
       }
       return results;
     }
-    List<Future<R>> futures = new ArrayList<>(rows.size());
+    List<FutureTask<R>> tasks = new ArrayList<>(rows.size());
     for (T row : rows) {
-      futures.add(Pool.EXECUTOR.submit(() -> function.apply(row)));
+      tasks.add(new FutureTask<>(() -> function.apply(row)));
     }
+    AtomicInteger next = new AtomicInteger();
+    for (int worker = 0; worker < workers; worker++) {
+      Pool.EXECUTOR.execute(
+          () -> {
+            for (int at = next.getAndIncrement(); at < tasks.size(); at = next.getAndIncrement()) {
+              tasks.get(at).run();
+            }
+          });
+    }
+    List<R> results = new ArrayList<>(rows.size());
     Throwable failure = null;
-    for (Future<R> future : futures) {
+    for (Future<R> task : tasks) {
       try {
-        results.add(get(future));
+        results.add(get(task));
       } catch (ExecutionException e) {
         Throwable cause = e.getCause() == null ? e : e.getCause();
         if (failure == null) {
@@ -94,8 +99,8 @@ public final class RowExecutor {
   }
 
   /**
-   * Hands rows to as few calls as memory allows, in order: by {@link TorchEngine#memoryBudget} and
-   * the bytes of a row, and where the device refuses nevertheless, by halves down to single rows.
+   * Hands rows to as few calls as memory allows, in order: by the limit of the device and the bytes
+   * of a row, and where the device refuses nevertheless, by halves down to single rows.
    *
    * @param device where the calls compute
    * @param rows independent rows
@@ -112,9 +117,8 @@ public final class RowExecutor {
     int most = rows.size();
     while (results.size() < rows.size()) {
       List<? extends T> rest = rows.subList(results.size(), rows.size());
-      TorchEngine.keepWithinBudget(device);
-      long budget = TorchEngine.memoryBudget();
-      int fitting = fitting(rest.size(), rowBytes, budget, TorchTensor.liveBytes());
+      TorchEngine.keepWithinLimit(device);
+      int fitting = fitting(rest.size(), rowBytes, device.memory().limit(), device.memory().used());
       int count = Math.min(most, fitting);
       try {
         results.addAll(call.apply(rest.subList(0, count)));

@@ -1,12 +1,12 @@
 package org.espalier.torch;
 
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
+import com.fasterxml.jackson.annotation.JsonAnySetter;
+import com.fasterxml.jackson.annotation.JsonProperty;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -14,16 +14,19 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.ModelJson;
 
 /**
  * A file in the <a href="https://github.com/huggingface/safetensors#format">safetensors format</a>:
- * eight bytes with the length of a JSON header, the header, then the tensors. The header is checked
- * in full when the file is opened.
+ * eight bytes with the length of a JSON header, the header, then the tensors, one behind the other
+ * without gaps up to the end of the file. The header is checked in full when the file is opened.
  */
 public final class SafetensorsFile implements WeightSource {
-  private static final ObjectMapper JSON =
-      new ObjectMapper().enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
-  private static final long LARGEST_HEADER = 100_000_000; // the format's own limit
+  /** Bytes of a header; the format allows 100 MB, published files have less than two. */
+  private static final long LARGEST_HEADER = 32L << 20;
+
+  private static final byte[] LFS_POINTER =
+      "version https://git-lfs".getBytes(StandardCharsets.US_ASCII);
 
   private final Path path;
   private final MappedFile file;
@@ -31,6 +34,17 @@ public final class SafetensorsFile implements WeightSource {
   private final Map<String, String> metadata = new LinkedHashMap<>();
 
   private record Entry(String name, TensorInfo info, long begin, long end) {}
+
+  /** The header as it is written. */
+  private static final class Header {
+    @JsonProperty("__metadata__")
+    Map<String, String> metadata = Map.of();
+
+    @JsonAnySetter Map<String, Described> tensors = new LinkedHashMap<>();
+  }
+
+  /** One tensor as the header describes it. */
+  private record Described(String dtype, long[] shape, long[] dataOffsets) {}
 
   /**
    * Opens a file and checks its header.
@@ -54,68 +68,83 @@ public final class SafetensorsFile implements WeightSource {
       throw malformed("is truncated: it has " + file.size() + " bytes");
     }
     long length = file.map(0, 8).getLong();
-    if (length < 2 || length > LARGEST_HEADER || 8 + length > file.size()) {
+    if (length < 2 || length > LARGEST_HEADER || length > file.size() - 8) {
       throw malformed(
-          "is truncated or not a safetensors file: its header claims %d bytes of %d"
-              .formatted(length, file.size()));
+          isLfsPointer()
+              ? "is a pointer of Git LFS, not the file itself"
+              : length == 0
+                  ? "begins with zeros: its download was interrupted"
+                  : "is truncated or not a safetensors file: its header claims %d bytes of %d"
+                      .formatted(length, file.size()));
     }
     byte[] text = new byte[(int) length];
     file.map(8, length).get(text);
-    JsonNode header;
-    try {
-      header = JSON.readTree(text);
-    } catch (IOException e) {
-      throw malformed("has a header that is no JSON");
-    }
-    if (!header.isObject()) {
-      throw malformed("has a header that is no JSON object");
-    }
+    Header header = ModelJson.parse(text, Header.class, "The header of the weights file " + path);
     long dataStart = 8 + length;
-    for (Map.Entry<String, JsonNode> field : header.properties()) {
-      if (field.getKey().equals("__metadata__")) {
-        field.getValue().properties().forEach(e -> metadata.put(e.getKey(), e.getValue().asText()));
-      } else {
-        entries.put(field.getKey(), entry(field.getKey(), field.getValue(), dataStart));
-      }
+    if (header.metadata != null) {
+      metadata.putAll(header.metadata);
     }
+    header.tensors.forEach((name, tensor) -> entries.put(name, entry(name, tensor, dataStart)));
+    requireWithoutGaps(dataStart);
+  }
+
+  private boolean isLfsPointer() {
+    if (file.size() < LFS_POINTER.length) {
+      return false;
+    }
+    byte[] start = new byte[LFS_POINTER.length];
+    file.map(0, start.length).get(start);
+    return Arrays.equals(start, LFS_POINTER);
+  }
+
+  /**
+   * As the reference parser: what no tensor covers was not written by a program that saves them.
+   */
+  private void requireWithoutGaps(long dataStart) {
     List<Entry> byPosition = new ArrayList<>(entries.values());
     byPosition.sort(Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));
-    for (int i = 1; i < byPosition.size(); i++) {
-      Entry previous = byPosition.get(i - 1);
-      Entry entry = byPosition.get(i);
-      if (entry.begin < previous.end) {
-        throw malformed("has overlapping tensors " + previous.name + " and " + entry.name);
+    long end = dataStart;
+    String previous = "";
+    for (Entry entry : byPosition) {
+      if (entry.begin < end) {
+        throw malformed("has overlapping tensors " + previous + " and " + entry.name);
       }
+      if (entry.begin > end) {
+        throw malformed(
+            "has %d bytes before the tensor %s that belong to none"
+                .formatted(entry.begin - end, entry.name));
+      }
+      end = entry.end;
+      previous = entry.name;
+    }
+    if (end < file.size()) {
+      throw malformed(
+          "has %d bytes behind its last tensor that belong to none".formatted(file.size() - end));
     }
   }
 
-  private Entry entry(String name, JsonNode node, long dataStart) {
+  private Entry entry(String name, Described tensor, long dataStart) {
+    if (tensor == null || tensor.dtype == null) {
+      throw malformed("has a tensor " + name + " without dtype");
+    }
     DType dtype =
-        DType.of(node.path("dtype").asText())
+        DType.of(tensor.dtype)
             .orElseThrow(
                 () ->
                     malformed(
-                        "has a tensor "
-                            + name
-                            + " of an unknown dtype ("
-                            + node.path("dtype").asText()
-                            + ")"));
-    List<Long> shape = new ArrayList<>();
-    for (JsonNode size : node.path("shape")) {
-      if (!size.isIntegralNumber() || size.asLong() < 0) {
-        throw malformed("has a tensor " + name + " with a bad shape " + node.path("shape"));
-      }
-      shape.add(size.asLong());
-    }
-    JsonNode offsets = node.path("data_offsets");
-    if (!node.path("shape").isArray()
-        || offsets.size() != 2
-        || !offsets.get(0).isIntegralNumber()
-        || !offsets.get(1).isIntegralNumber()) {
+                        "has a tensor " + name + " of an unknown dtype (" + tensor.dtype + ")"));
+    if (tensor.shape == null || tensor.dataOffsets == null || tensor.dataOffsets.length != 2) {
       throw malformed("has a tensor " + name + " without shape or data_offsets");
     }
-    long begin = offsets.get(0).asLong();
-    long end = offsets.get(1).asLong();
+    List<Long> shape = new ArrayList<>();
+    for (long size : tensor.shape) {
+      if (size < 0) {
+        throw malformed("has a tensor " + name + " with a negative size (" + size + ")");
+      }
+      shape.add(size);
+    }
+    long begin = tensor.dataOffsets[0];
+    long end = tensor.dataOffsets[1];
     TensorInfo info = new TensorInfo(dtype, shape);
     long bytes;
     try {
@@ -130,8 +159,8 @@ public final class SafetensorsFile implements WeightSource {
     }
     if (end > file.size() - dataStart) {
       throw malformed(
-          "is truncated: tensor %s ends at byte %d of %d"
-              .formatted(name, dataStart + end, file.size()));
+          "is truncated: tensor %s ends %d bytes behind its end"
+              .formatted(name, end - (file.size() - dataStart)));
     }
     return new Entry(name, info, dataStart + begin, dataStart + end);
   }
@@ -169,10 +198,7 @@ public final class SafetensorsFile implements WeightSource {
   @Override
   public ByteBuffer slice(String name, long byteOffset, int byteCount) {
     Entry entry = entry(name);
-    if (byteOffset < 0 || byteOffset + byteCount > entry.end - entry.begin) {
-      throw new IllegalArgumentException(
-          "bytes %d + %d of tensor %s".formatted(byteOffset, byteCount, name));
-    }
+    WeightSource.requireWithin(name, byteOffset, byteCount, entry.end - entry.begin);
     return file.map(entry.begin + byteOffset, byteCount);
   }
 

@@ -1,11 +1,10 @@
 package org.espalier.torch;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.ModelJson;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The architecture of a T5 encoder, with the names of Hugging Face's {@code config.json}.
@@ -61,6 +60,44 @@ public record T5Config(
     }
   }
 
+  /** The file, by its own names. */
+  private record Json(
+      int vocabSize,
+      int dModel,
+      int dKv,
+      int dFf,
+      int numLayers,
+      int numHeads,
+      @Nullable Integer relativeAttentionNumBuckets,
+      @Nullable Integer relativeAttentionMaxDistance,
+      @Nullable Double layerNormEpsilon,
+      @Nullable String feedForwardProj,
+      @Nullable String denseActFn,
+      @Nullable Long padTokenId) {
+
+    T5Config config() {
+      String feedForward = feedForwardProj == null ? "relu" : feedForwardProj;
+      String activation =
+          denseActFn == null ? feedForward.substring(feedForward.indexOf('-') + 1) : denseActFn;
+      if (feedForward.equals("gated-gelu")) {
+        activation = "gelu_new"; // the published exception
+      }
+      return new T5Config(
+          vocabSize,
+          dModel,
+          dKv,
+          dFf,
+          numLayers,
+          numHeads,
+          relativeAttentionNumBuckets == null ? 32 : relativeAttentionNumBuckets,
+          relativeAttentionMaxDistance == null ? 128 : relativeAttentionMaxDistance,
+          layerNormEpsilon == null ? 1e-6 : layerNormEpsilon,
+          feedForward.startsWith("gated-"),
+          activation,
+          padTokenId == null ? 0 : padTokenId);
+    }
+  }
+
   /**
    * Reads a {@code config.json}.
    *
@@ -68,20 +105,7 @@ public record T5Config(
    * @throws EspalierException CONFIG where it is missing, malformed or lacks a field
    */
   public static T5Config read(Path file) {
-    if (!Files.isRegularFile(file)) {
-      throw EspalierException.config(
-          "The configuration (" + file + ") does not exist.",
-          "Maybe the download of the text encoder is not complete.");
-    }
-    try {
-      return of(new ObjectMapper().readTree(file.toFile()), file.toString());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The configuration " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
-    }
+    return ModelJson.read(file, Json.class).config();
   }
 
   /**
@@ -91,39 +115,12 @@ public record T5Config(
    * @param where it comes from, for messages
    */
   public static T5Config of(JsonNode json, String where) {
-    String feedForward = json.path("feed_forward_proj").asText("relu");
-    String activation =
-        json.path("dense_act_fn").asText(feedForward.substring(feedForward.indexOf('-') + 1));
-    if (feedForward.equals("gated-gelu")) {
-      activation = "gelu_new"; // the published exception
-    }
-    return new T5Config(
-        size(json, "vocab_size", where),
-        size(json, "d_model", where),
-        size(json, "d_kv", where),
-        size(json, "d_ff", where),
-        size(json, "num_layers", where),
-        size(json, "num_heads", where),
-        json.path("relative_attention_num_buckets").asInt(32),
-        json.path("relative_attention_max_distance").asInt(128),
-        json.path("layer_norm_epsilon").asDouble(1e-6),
-        feedForward.startsWith("gated-"),
-        activation,
-        json.path("pad_token_id").asLong(0));
-  }
-
-  private static int size(JsonNode json, String field, String where) {
-    if (!json.path(field).isInt()) {
-      throw EspalierException.config(
-          "The T5 configuration " + where + " has no number " + field + ".",
-          "Maybe it is not one of a T5 encoder.");
-    }
-    return json.path(field).asInt();
+    return ModelJson.bind(json, Json.class, where).config();
   }
 
   /** The weights of such an encoder in the layout of Hugging Face's {@code T5EncoderModel}. */
   public WeightSpec weights() {
-    int inner = numHeads * dKv;
+    long inner = (long) numHeads * dKv;
     WeightSpec.Builder spec = WeightSpec.builder().key("shared.weight", vocabSize, dModel);
     for (int i = 0; i < numLayers; i++) {
       String block = "encoder.block." + i + ".layer.";

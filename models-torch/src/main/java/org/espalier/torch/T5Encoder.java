@@ -1,6 +1,5 @@
 package org.espalier.torch;
 
-import ai.djl.Device;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicLong;
 

@@ -3,15 +3,19 @@ package org.espalier.torch;
 import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import org.espalier.api.EspalierException;
 
 /**
  * Turns text into token numbers by a {@code tokenizer.json} of Hugging Face <a
  * href="https://github.com/huggingface/tokenizers">tokenizers</a> (WordLevel, BPE, WordPiece,
- * Unigram of SentencePiece), special tokens included. Works offline; thread-safe.
+ * Unigram of SentencePiece). Special tokens are put round a text as the file says; one that a text
+ * contains, such as {@code <|endoftext|>}, is text. Works offline; thread-safe.
  */
 public final class TextTokenizer implements AutoCloseable {
   static {
@@ -23,10 +27,12 @@ public final class TextTokenizer implements AutoCloseable {
 
   private final HuggingFaceTokenizer tokenizer;
   private final int maxLength;
+  private final Map<String, Long> markers;
 
-  private TextTokenizer(HuggingFaceTokenizer tokenizer, int maxLength) {
+  private TextTokenizer(HuggingFaceTokenizer tokenizer, int maxLength, Map<String, Long> markers) {
     this.tokenizer = tokenizer;
     this.maxLength = maxLength;
+    this.markers = Map.copyOf(markers);
   }
 
   /**
@@ -48,16 +54,20 @@ public final class TextTokenizer implements AutoCloseable {
           "Maybe set the text length of the model.");
     }
     System.setProperty("OPT_OUT_TRACKING", "true");
+    NativeLibraries.place();
     try {
+      TokenizerFile read = TokenizerFile.read(file);
+      Map<String, String> options =
+          Map.of(
+              "addSpecialTokens", "true",
+              "padding", "false",
+              "truncation", "true",
+              "maxLength", String.valueOf(maxLength));
       return new TextTokenizer(
-          HuggingFaceTokenizer.builder()
-              .optTokenizerPath(file)
-              .optAddSpecialTokens(true)
-              .optPadding(false)
-              .optTruncation(true)
-              .optMaxLength(maxLength)
-              .build(),
-          maxLength);
+          HuggingFaceTokenizer.newInstance(
+              new ByteArrayInputStream(read.json().getBytes(StandardCharsets.UTF_8)), options),
+          maxLength,
+          read.markers());
     } catch (IOException | RuntimeException e) {
       throw new EspalierException(
           EspalierException.Code.CONFIG,
@@ -88,6 +98,20 @@ public final class TextTokenizer implements AutoCloseable {
           null,
           e);
     }
+  }
+
+  /**
+   * Tokenizes a part of a text that is put together elsewhere: without special tokens round it.
+   *
+   * @param text any text; cut off at {@link #maxLength} tokens
+   */
+  public long[] part(String text) {
+    return tokenizer.encode(text, false, false).getIds();
+  }
+
+  /** Numbers of the special tokens by what they look like, such as {@code <|im_end|>}. */
+  public Map<String, Long> markers() {
+    return markers;
   }
 
   @Override

@@ -1,16 +1,13 @@
 package org.espalier.torch;
 
-import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDManager;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.util.cuda.CudaUtils;
 import java.util.Map;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
-import org.jspecify.annotations.Nullable;
+import org.espalier.spi.LoadContext;
 
 /**
  * The process-wide native engine. Started on first use with the settings on which determinism
@@ -26,18 +23,6 @@ public final class TorchEngine {
           "ai.djl.pytorch.graph_optimizer", "false",
           "OPT_OUT_TRACKING", "true");
 
-  /**
-   * System property for the native memory that tensors may take together, such as {@code 60GiB}:
-   * models then evaluate fewer rows at once, and drop and repeat what does not fit. By default
-   * there is no limit but the device's.
-   */
-  public static final String MEMORY_PROPERTY = "espalier.memory";
-
-  private static final Pattern BYTES = Pattern.compile("(\\d{1,9})\\s*(KiB|MiB|GiB)?");
-
-  /** Bytes that tensors may take; 0 for no limit, negative until it is read. */
-  private static volatile long budget = -1;
-
   /** Networks below this number of weights wait for launches, not arithmetic, on a GPU. */
   private static final long SMALL = 20_000_000;
 
@@ -48,10 +33,11 @@ public final class TorchEngine {
   private static final class Holder {
     static final Engine ENGINE = start();
     static final PtNDManager MANAGER =
-        (PtNDManager) NDManager.newBaseManager(Device.cpu(), "PyTorch");
+        (PtNDManager) NDManager.newBaseManager(ai.djl.Device.cpu(), "PyTorch");
 
     private static Engine start() {
       SETTINGS.forEach(System::setProperty);
+      NativeLibraries.place();
       try {
         return Engine.getEngine("PyTorch");
       } catch (RuntimeException | LinkageError e) {
@@ -66,14 +52,28 @@ public final class TorchEngine {
   }
 
   /**
-   * The device of a name.
+   * The device of a name, with all of its memory.
    *
    * @param name {@code cpu}, {@code gpu}, {@code gpu:N} or {@code auto}
    * @throws EspalierException CONFIG for any other name, RESOURCE where there is no such device
    */
   public static Device device(String name) {
+    return device(LoadContext.builder().device(name).build());
+  }
+
+  /**
+   * The device that a context names, with what may be taken of it.
+   *
+   * @param context of what is loaded
+   * @throws EspalierException CONFIG for an unknown name, RESOURCE where there is no such device
+   */
+  public static Device device(LoadContext context) {
+    return Device.of(named(context.device()), context);
+  }
+
+  private static ai.djl.Device named(String name) {
     if (name.equals("cpu")) {
-      return Device.cpu();
+      return ai.djl.Device.cpu();
     }
     if (!name.equals("auto") && !name.matches("gpu(:\\d{1,3})?")) {
       throw EspalierException.config(
@@ -81,61 +81,16 @@ public final class TorchEngine {
     }
     int gpus = Holder.ENGINE.getGpuCount();
     if (name.equals("auto")) {
-      return gpus > 0 ? Device.gpu() : Device.cpu();
+      return gpus > 0 ? ai.djl.Device.gpu() : ai.djl.Device.cpu();
     }
     int index = name.equals("gpu") ? 0 : Integer.parseInt(name.substring(4));
     if (index >= gpus) {
       throw new EspalierException(
           EspalierException.Code.RESOURCE,
-          "The device " + name + " is not there: libtorch sees " + gpus + " GPUs.",
+          "The device " + name + " does not exist; libtorch sees " + gpus + " GPUs.",
           "Maybe use device: cpu, or a CUDA build of libtorch (PYTORCH_LIBRARY_PATH).");
     }
-    return Device.gpu(index);
-  }
-
-  /**
-   * The bytes that tensors may take together: those of {@link #limitMemory}, else of {@link
-   * #MEMORY_PROPERTY}, which is read once; 0 for no limit.
-   *
-   * @throws EspalierException CONFIG where it is not a size
-   */
-  public static long memoryBudget() {
-    if (budget < 0) {
-      limitMemory(System.getProperty(MEMORY_PROPERTY));
-    }
-    return budget;
-  }
-
-  /**
-   * Bounds the native memory of all tensors of this process from now on.
-   *
-   * @param text a size such as {@code 60GiB}, or null for no limit
-   * @throws EspalierException CONFIG where it is not a size
-   */
-  public static void limitMemory(@Nullable String text) {
-    budget = text == null ? 0 : bytes(text);
-  }
-
-  /**
-   * The bytes of a size.
-   *
-   * @param text such as {@code 60GiB}, {@code 800MiB} or plain bytes
-   * @throws EspalierException CONFIG where it is not a size
-   */
-  public static long bytes(String text) {
-    Matcher matcher = BYTES.matcher(text.strip());
-    if (!matcher.matches()) {
-      throw EspalierException.config(
-          "The memory (" + text + ") is not a size.", "Maybe set memory to 60GiB or 800MiB.");
-    }
-    long unit =
-        switch (String.valueOf(matcher.group(2))) {
-          case "KiB" -> 1L << 10;
-          case "MiB" -> 1L << 20;
-          case "GiB" -> 1L << 30;
-          default -> 1;
-        };
-    return Math.max(1, Long.parseLong(matcher.group(1)) * unit);
+    return ai.djl.Device.gpu(index);
   }
 
   /**
@@ -162,19 +117,19 @@ public final class TorchEngine {
     if (dtype != DType.BF16) {
       return "plain";
     }
-    return Integer.parseInt(CudaUtils.getComputeCapability(device.getDeviceId())) >= 90
+    return Integer.parseInt(CudaUtils.getComputeCapability(device.index())) >= 90
         ? "cudnn"
         : "flash";
   }
 
   /**
-   * Gives memory of the GPU that no tensor uses back to it where more is in use than {@link
-   * #memoryBudget} allows; nothing without a budget or a GPU.
+   * Gives memory of the GPU that no tensor uses back to it where more is in use than its account
+   * allows; nothing without a limit or a GPU.
    *
    * @param device from {@link #device}
    */
-  public static void keepWithinBudget(Device device) {
-    long most = memoryBudget();
+  public static void keepWithinLimit(Device device) {
+    long most = device.memory().limit();
     if (most > 0 && device.isGpu() && usedBytes(device) > most) {
       releaseUnused();
     }
@@ -189,12 +144,14 @@ public final class TorchEngine {
 
   /**
    * Bytes of a GPU's memory in use by all processes, the allocator's reserve included; on the CPU
-   * those of all tensors.
+   * those of its account.
    *
    * @param device from {@link #device}
    */
   public static long usedBytes(Device device) {
-    return device.isGpu() ? CudaUtils.getGpuMemory(device).getCommitted() : TorchTensor.liveBytes();
+    return device.isGpu()
+        ? CudaUtils.getGpuMemory(device.djl()).getCommitted()
+        : device.memory().used();
   }
 
   /** The version of libtorch, for provenance. */

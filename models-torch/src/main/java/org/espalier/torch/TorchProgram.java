@@ -1,6 +1,5 @@
 package org.espalier.torch;
 
-import ai.djl.Device;
 import ai.djl.engine.EngineException;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
@@ -16,16 +15,13 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 import java.nio.ShortBuffer;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,11 +63,14 @@ public final class TorchProgram implements AutoCloseable {
     this.dtype = builder.dtype;
     List<String> weightNames = List.copyOf(spec.keys());
     Map<String, Object> attributes = new LinkedHashMap<>(builder.attributes);
-    attributes.put("device_name", device.isGpu() ? "cuda:" + device.getDeviceId() : "cpu");
+    attributes.put("device_name", device.isGpu() ? "cuda:" + device.index() : "cpu");
     List<String> texts = new ArrayList<>();
     texts.add(ProgramText.resource(TorchProgram.class, "common.py"));
     texts.addAll(builder.texts);
     texts.add(ProgramText.resource(TorchProgram.class, "loading.py"));
+    if (builder.traced) {
+      texts.replaceAll(ProgramText::traced);
+    }
     text = new ProgramText(name, texts, attributes, weightNames);
     PtNDManager manager = TorchEngine.manager();
     try {
@@ -98,7 +97,7 @@ public final class TorchProgram implements AutoCloseable {
       WIDENING.remove();
     }
     weightBytes = bytes;
-    TorchTensor.countWeights(weightBytes);
+    TorchTensor.count(device.memory(), weightBytes);
   }
 
   /** Streams one weight in, in chunks: host memory stays small whatever its size. */
@@ -236,6 +235,16 @@ public final class TorchProgram implements AutoCloseable {
     return results.get(0);
   }
 
+  /**
+   * What a {@link Builder#traced traced} program remembered of its last call.
+   *
+   * @param name as in the mark of its text
+   * @return float32; to be closed by the caller
+   */
+  public TorchTensor traced(String name) {
+    return call("traced", name);
+  }
+
   private EspalierException failure(String method, EngineException e) {
     String message = String.valueOf(e.getMessage());
     boolean memory = message.contains("out of memory") || message.contains("can't allocate memory");
@@ -275,7 +284,7 @@ public final class TorchProgram implements AutoCloseable {
     throw new IllegalArgumentException("an argument of " + argument.getClass());
   }
 
-  private static void collect(IValue value, PtNDManager manager, List<TorchTensor> into) {
+  private void collect(IValue value, PtNDManager manager, List<TorchTensor> into) {
     if (value.isTensor()) {
       into.add(tensor(value.toTensor(manager)));
     } else if (value.isTensorList()) {
@@ -297,10 +306,10 @@ public final class TorchProgram implements AutoCloseable {
     }
   }
 
-  private static TorchTensor tensor(PtNDArray array) {
+  private TorchTensor tensor(PtNDArray array) {
     // DJL knows no bfloat16: it calls it unknown, of no bytes.
     int bytes = array.getDataType().getNumOfBytes();
-    return new TorchTensor(array, bytes == 0 ? DType.BF16.bytes() : bytes);
+    return new TorchTensor(array, bytes == 0 ? DType.BF16.bytes() : bytes, device.memory());
   }
 
   /** Where it computes. */
@@ -325,20 +334,13 @@ public final class TorchProgram implements AutoCloseable {
 
   /** SHA-256 of {@link #code}, as lower-case hex. */
   public String sha256() {
-    try {
-      return HexFormat.of()
-          .formatHex(
-              MessageDigest.getInstance("SHA-256")
-                  .digest(text.code().getBytes(StandardCharsets.UTF_8)));
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
+    return Sha256.of(text.code());
   }
 
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
-      TorchTensor.countWeights(-weightBytes);
+      TorchTensor.count(device.memory(), -weightBytes);
       module.close();
     }
   }
@@ -356,6 +358,7 @@ public final class TorchProgram implements AutoCloseable {
     private Device device = Device.cpu();
     private @Nullable DType requested;
     private DType dtype = DType.F32;
+    private boolean traced;
 
     private Builder(String className) {
       this.className = className;
@@ -409,6 +412,16 @@ public final class TorchProgram implements AutoCloseable {
      */
     public Builder dtype(DType dtype) {
       this.requested = dtype;
+      return this;
+    }
+
+    /**
+     * Remembers intermediate tensors, for tests of parity: each line {@code #= NAME := VALUE} of
+     * the texts, a comment otherwise, keeps the value of an expression under the name that another
+     * one gives; {@link TorchProgram#traced} reads it after a call. {@code w} must be in scope.
+     */
+    public Builder traced() {
+      traced = true;
       return this;
     }
 

@@ -1,6 +1,5 @@
 package org.espalier.torch;
 
-import ai.djl.Device;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.pytorch.engine.PtNDArray;
@@ -12,6 +11,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.espalier.api.EspalierException;
+import org.espalier.spi.NativeMemory;
 
 /**
  * A tensor in native memory: argument or result of a {@link TorchProgram}. Whoever gets it closes
@@ -23,13 +23,15 @@ public final class TorchTensor implements AutoCloseable {
   private final PtNDArray array;
   private final long[] shape;
   private final long bytes;
+  private final NativeMemory memory;
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  TorchTensor(PtNDArray array, int elementBytes) {
+  TorchTensor(PtNDArray array, int elementBytes, NativeMemory memory) {
     this.array = array;
+    this.memory = memory;
     this.shape = array.getShape().getShape();
     this.bytes = elements() * elementBytes;
-    LIVE_BYTES.addAndGet(bytes);
+    count(memory, bytes);
   }
 
   /**
@@ -92,10 +94,10 @@ public final class TorchTensor implements AutoCloseable {
     PtNDArray host = manager.create(bytes, shape, type);
     if (device.isGpu()) {
       try (host) {
-        return new TorchTensor(host.toDevice(device, true), elementBytes);
+        return new TorchTensor(host.toDevice(device.djl(), true), elementBytes, device.memory());
       }
     }
-    return new TorchTensor(host, elementBytes);
+    return new TorchTensor(host, elementBytes, device.memory());
   }
 
   /** Sizes, outermost first. */
@@ -122,12 +124,16 @@ public final class TorchTensor implements AutoCloseable {
     return bytes;
   }
 
-  /** Bytes of all tensors that are open now, weights of programs included. */
+  /**
+   * Bytes of all tensors of this process that are open now, weights of programs included: for tests
+   * that nothing is left open. What may be taken is for a device's {@link Device#memory} to say.
+   */
   public static long liveBytes() {
     return LIVE_BYTES.get();
   }
 
-  static void countWeights(long bytes) {
+  static void count(NativeMemory memory, long bytes) {
+    memory.add(bytes);
     LIVE_BYTES.addAndGet(bytes);
   }
 
@@ -177,7 +183,7 @@ public final class TorchTensor implements AutoCloseable {
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
-      LIVE_BYTES.addAndGet(-bytes);
+      count(memory, -bytes);
       array.close();
     }
   }

@@ -1,18 +1,17 @@
 package org.espalier.torch;
 
-import java.io.IOException;
-import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +19,18 @@ import org.jspecify.annotations.Nullable;
  * whole file in the heap. Immutable; {@link #close} frees nothing that open slices need.
  */
 public interface WeightSource extends AutoCloseable {
+  /** What the name of a list of shards ends with. */
+  String INDEX = ".index.json";
+
+  /** The files of weights that a snapshot of the hub may have, the preferred one first. */
+  List<String> SNAPSHOT =
+      List.of(
+          "model.safetensors",
+          "model.safetensors.index.json",
+          "diffusion_pytorch_model.safetensors",
+          "diffusion_pytorch_model.safetensors.index.json",
+          "pytorch_model.bin",
+          "pytorch_model.bin.index.json");
 
   /** Where the tensors lie, for messages: a file, or an index of shards. */
   Path location();
@@ -131,7 +142,75 @@ public interface WeightSource extends AutoCloseable {
    *     one-to-one
    */
   default WeightSource renamed(Function<String, @Nullable String> rename) {
+    return new RenamedWeights(
+        this,
+        original -> {
+          String name = rename.apply(original);
+          return name == null ? List.of() : List.of(name);
+        });
+  }
+
+  /**
+   * The same tensors under other names, stacked ones in parts.
+   *
+   * @param rename from the file's name to the new ones; of several names each stands for an equal
+   *     part along the first axis, none leaves a tensor out; must stay one-to-one
+   */
+  default WeightSource split(Function<String, List<String>> rename) {
     return new RenamedWeights(this, rename);
+  }
+
+  /**
+   * The weights without what they are wrapped in: the tensors beside which a key lies that every
+   * network of a kind has. So {@code state_dict.}, {@code module.}, {@code model.diffusion_model.}
+   * and the like are understood.
+   *
+   * @param anchor such a key, without any prefix
+   * @param network what it is, for messages
+   * @param preferred prefixes of which the first that is there is taken where there are several
+   *     copies, since the reference implementation does
+   * @throws EspalierException CONFIG where no tensor or several are of that name: two copies, such
+   *     as {@code state_dict} and {@code ema}, between which nobody has chosen
+   */
+  default WeightSource unwrapped(String anchor, String network, String... preferred) {
+    List<String> prefixes =
+        names().stream()
+            .filter(name -> name.equals(anchor) || name.endsWith("." + anchor))
+            .map(name -> name.substring(0, name.length() - anchor.length()))
+            .sorted()
+            .toList();
+    if (prefixes.isEmpty()) {
+      throw EspalierException.config(
+          "The weights "
+              + location()
+              + " are not those of "
+              + network
+              + ": the key "
+              + anchor
+              + " is missing.",
+          "Maybe the path points to another model's checkpoint, or two paths are exchanged.");
+    }
+    String prefix = prefixes.get(0);
+    if (prefixes.size() > 1) {
+      prefix =
+          Stream.of(preferred)
+              .filter(prefixes::contains)
+              .findFirst()
+              .orElseThrow(
+                  () ->
+                      EspalierException.config(
+                          "The weights "
+                              + location()
+                              + " hold several copies of "
+                              + network
+                              + ": "
+                              + prefixes.stream()
+                                  .map(p -> p.isEmpty() ? "the bare keys" : p + "*")
+                                  .collect(Collectors.joining(", "))
+                              + ".",
+                          "Maybe save the one that is meant in a file of its own."));
+    }
+    return prefix.isEmpty() ? this : under(prefix);
   }
 
   /**
@@ -140,13 +219,12 @@ public interface WeightSource extends AutoCloseable {
    * @param prefix such as {@code vae.}
    */
   default WeightSource under(String prefix) {
-    return new RenamedWeights(
-        this, name -> name.startsWith(prefix) ? name.substring(prefix.length()) : null);
+    return renamed(name -> name.startsWith(prefix) ? name.substring(prefix.length()) : null);
   }
 
   /** SHA-256 over the files' bytes, in the order of {@link #files}, as lower-case hex. */
   default String sha256() {
-    return sha256(files());
+    return Sha256.of(files());
   }
 
   @Override
@@ -158,25 +236,21 @@ public interface WeightSource extends AutoCloseable {
    * @param files the files
    */
   static String sha256(List<Path> files) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      byte[] buffer = new byte[1 << 20];
-      for (Path file : files) {
-        try (InputStream in = Files.newInputStream(file)) {
-          for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-            digest.update(buffer, 0, n);
-          }
-        }
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The weights " + files + " cannot be read: " + e.getMessage() + ".",
-          "Maybe check the path and its permissions.",
-          e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
+    return Sha256.of(files);
+  }
+
+  /**
+   * Checks the arguments of {@link #slice}.
+   *
+   * @param name of the tensor
+   * @param byteOffset from its first byte
+   * @param byteCount how many
+   * @param bytes that it has
+   */
+  static void requireWithin(String name, long byteOffset, int byteCount, long bytes) {
+    if (byteOffset < 0 || byteCount < 0 || byteCount > bytes || byteOffset > bytes - byteCount) {
+      throw new IllegalArgumentException(
+          "bytes %d + %d of tensor %s (%d bytes)".formatted(byteOffset, byteCount, name, bytes));
     }
   }
 
@@ -189,19 +263,10 @@ public interface WeightSource extends AutoCloseable {
    */
   static WeightSource open(Path file) {
     if (Files.isDirectory(file)) {
-      return open(
-          file,
-          "model.safetensors",
-          "model.safetensors.index.json",
-          "diffusion_pytorch_model.safetensors",
-          "pytorch_model.bin");
+      return open(file, SNAPSHOT.toArray(String[]::new));
     }
-    if (!Files.isRegularFile(file)) {
-      throw EspalierException.config(
-          "The weights file (" + file + ") does not exist.",
-          "Maybe the model has not been downloaded, or the path is misspelt.");
-    }
-    String name = file.getFileName().toString();
+    requireFile(file);
+    String name = String.valueOf(file.getFileName());
     if (name.endsWith(".index.json")) {
       return new ShardedWeights(file);
     }
@@ -212,8 +277,21 @@ public interface WeightSource extends AutoCloseable {
       return new PickledWeights(file);
     }
     throw EspalierException.config(
-        "The weights file (" + file + ") is of no known kind.",
-        "Maybe use .safetensors, .safetensors.index.json, .pth, .pt or .bin.");
+        "The weights file (" + file + ") has an unsupported extension.",
+        "Maybe use .safetensors, .pth, .pt or .bin, or the .index.json of shards.");
+  }
+
+  private static void requireFile(Path file) {
+    if (Files.isRegularFile(file)) {
+      return;
+    }
+    throw Files.isSymbolicLink(file)
+        ? EspalierException.config(
+            "The weights file (" + file + ") is a link that leads nowhere.",
+            "Maybe its download was interrupted; download it again.")
+        : EspalierException.config(
+            "The weights file (" + file + ") does not exist.",
+            "Maybe the model has not been downloaded, or the path is misspelt.");
   }
 
   /**
@@ -221,16 +299,49 @@ public interface WeightSource extends AutoCloseable {
    *
    * @param directory where to look
    * @param candidates file names, the preferred one first
+   * @throws EspalierException CONFIG where there is none, or one file lies beside an index of the
+   *     same weights
    */
   static WeightSource open(Path directory, String... candidates) {
+    return open(locate(directory, candidates));
+  }
+
+  /**
+   * The first of several files that exists.
+   *
+   * @param directory where to look
+   * @param candidates file names, the preferred one first
+   * @throws EspalierException CONFIG where there is none, or one file lies beside an index of the
+   *     same weights: which of both is stale, nobody can tell
+   */
+  static Path locate(Path directory, String... candidates) {
     if (!Files.isDirectory(directory)) {
       throw EspalierException.config(
           "The weights directory (" + directory + ") does not exist.",
           "Maybe the model has not been downloaded, or the path is misspelt.");
     }
     for (String candidate : candidates) {
-      if (Files.isRegularFile(directory.resolve(candidate))) {
-        return open(directory.resolve(candidate));
+      Path file = directory.resolve(candidate);
+      if (Files.isRegularFile(file)) {
+        Path other =
+            candidate.endsWith(INDEX)
+                ? directory.resolve(candidate.substring(0, candidate.length() - INDEX.length()))
+                : directory.resolve(candidate + INDEX);
+        if (Files.exists(other, LinkOption.NOFOLLOW_LINKS)) {
+          throw EspalierException.config(
+              "The directory "
+                  + directory
+                  + " has both "
+                  + candidate
+                  + " and "
+                  + other.getFileName()
+                  + ", of which one is stale.",
+              "Maybe remove one of them, or name the file that is meant.");
+        }
+        return file;
+      }
+      if (Files.isSymbolicLink(file)) {
+        requireFile(file);
       }
     }
     throw EspalierException.config(

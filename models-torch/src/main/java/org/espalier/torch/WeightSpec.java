@@ -26,6 +26,9 @@ public final class WeightSpec {
    */
   private record Expected(List<Long> shape, boolean fullPrecision) {}
 
+  /** A bound on what a damaged configuration can ask for; the largest networks have a tenth. */
+  private static final int MOST_KEYS = 100_000;
+
   private final Map<String, Expected> expected;
   private final List<Pattern> ignorable;
 
@@ -105,6 +108,18 @@ public final class WeightSpec {
                 + ".",
             "Maybe the configuration belongs to another checkpoint.");
       }
+      DType dtype = source.info(name).dtype();
+      if (!dtype.isFloating()) {
+        throw EspalierException.config(
+            "The weights "
+                + source.location()
+                + " have the key "
+                + name
+                + " of the type "
+                + dtype
+                + ", which is not a floating-point one.",
+            "Maybe the checkpoint is quantised; use the one in bfloat16 or float32.");
+      }
     }
     if (!unread.isEmpty()) {
       String first = unread.iterator().next();
@@ -154,6 +169,11 @@ public final class WeightSpec {
     }
 
     private Builder add(String name, boolean fullPrecision, long... shape) {
+      if (expected.size() == MOST_KEYS) {
+        throw EspalierException.config(
+            "A configuration asks for more than " + MOST_KEYS + " weights (" + name + ").",
+            "Maybe its number of layers is damaged.");
+      }
       Expected entry = new Expected(Arrays.stream(shape).boxed().toList(), fullPrecision);
       if (expected.put(name, entry) != null) {
         throw new IllegalArgumentException("the key " + name + " is specified twice");

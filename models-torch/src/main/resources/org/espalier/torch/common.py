@@ -3,6 +3,13 @@ def linear(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
   return torch.linear(x, w[p + ".weight"], w[p + ".bias"])
 def linear_no_bias(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
   return torch.linear(x, w[p + ".weight"])
+# A linear layer with or without a bias, as the checkpoint has it.
+def projection(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
+  if torch.__contains__(w, p + ".bias"):
+    y = linear(w, p, x)
+  else:
+    y = linear_no_bias(w, p, x)
+  return y
 def layer_norm(w: Dict[str, Tensor], p: str, x: Tensor, eps: float) -> Tensor:
   weight = w[p + ".weight"]
   return torch.layer_norm(x, [torch.size(weight, 0)], weight, w[p + ".bias"], eps)
@@ -25,3 +32,14 @@ def merge_heads(x: Tensor) -> Tensor:
 # Softmax attention over (B, H, L, D); scale 1 / sqrt(D).
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
   return torch.scaled_dot_product_attention(q, k, v)
+# By the names of a config.json: relu, silu, gelu; any other is the approximation of gelu by tanh.
+def activate(x: Tensor, kind: str) -> Tensor:
+  if kind == "relu":
+    y = torch.relu(x)
+  elif kind == "silu":
+    y = torch.silu(x)
+  elif kind == "gelu":
+    y = torch.gelu(x)
+  else:
+    y = torch.gelu(x, approximate="tanh")
+  return y

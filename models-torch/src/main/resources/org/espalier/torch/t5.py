@@ -7,16 +7,6 @@ def relative_bucket(distance: Tensor, buckets: int, max_distance: int) -> Tensor
   log_ratio = torch.log(torch.to(near, 6) / exact) / torch.log(max_distance / exact)
   far = torch.clamp_max(torch.to(exact + log_ratio * (half - exact), 4), half - 1)
   return sign + torch.where(torch.lt(near, exact), near, far)
-def activate(x: Tensor, kind: str) -> Tensor:
-  if kind == "relu":
-    y = torch.relu(x)
-  elif kind == "silu":
-    y = torch.silu(x)
-  elif kind == "gelu":
-    y = torch.gelu(x)
-  else:
-    y = torch.gelu(x, approximate="tanh")
-  return y
 class T5(Module):
   # ids (B, L) int64, mask (B, L) float: 1 for tokens, 0 for padding -> (B, L, d_model) float32
   def forward(self, ids: Tensor, mask: Tensor) -> Tensor:

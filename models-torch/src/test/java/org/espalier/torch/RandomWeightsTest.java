@@ -3,10 +3,8 @@ package org.espalier.torch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.djl.Device;
 import java.util.List;
 import org.espalier.api.EspalierException;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 class RandomWeightsTest {
@@ -16,11 +14,6 @@ class RandomWeightsTest {
         def look(self) -> Tensor:
           return (self.w)["a.weight"]
       """;
-
-  @AfterEach
-  void forget() {
-    TorchEngine.limitMemory(null);
-  }
 
   @Test
   void haveTheShapesAndAreMadeByTheProgram() {
@@ -50,18 +43,5 @@ class RandomWeightsTest {
     assertThat(TorchEngine.dtype(Device.cpu(), 2_000_000_000)).isEqualTo(DType.F32);
     assertThat(TorchEngine.dtype(Device.gpu(), 19_999_999)).isEqualTo(DType.F32);
     assertThat(TorchEngine.dtype(Device.gpu(), 20_000_000)).isEqualTo(DType.BF16);
-  }
-
-  @Test
-  void aBudgetOfMemoryIsReadInBytesOrLargerUnits() {
-    assertThat(TorchEngine.memoryBudget()).isZero();
-    TorchEngine.limitMemory("60GiB");
-    assertThat(TorchEngine.memoryBudget()).isEqualTo(60L << 30);
-    TorchEngine.limitMemory("3 MiB");
-    assertThat(TorchEngine.memoryBudget()).isEqualTo(3L << 20);
-    assertThatThrownBy(() -> TorchEngine.limitMemory("much"))
-        .isInstanceOf(EspalierException.class)
-        .hasMessage(
-            "[CONFIG] The memory (much) is not a size.\nMaybe set memory to 60GiB or 800MiB.");
   }
 }

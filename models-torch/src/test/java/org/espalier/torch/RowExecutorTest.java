@@ -3,12 +3,12 @@ package org.espalier.torch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.espalier.api.EspalierException;
+import org.espalier.spi.NativeMemory;
 import org.junit.jupiter.api.Test;
 
 class RowExecutorTest {
@@ -96,32 +96,45 @@ class RowExecutorTest {
 
   @Test
   void callsGetAsManyRowsAsTheBudgetLeavesRoomFor() {
-    try {
-      for (int size : new int[] {1, 2, 3, 7, 20}) {
-        for (int room = -3; room <= 21; room++) {
-          long rowBytes = 1 << 20;
-          // Half a row more than fits: a row must fit as a whole.
-          TorchEngine.limitMemory(
-              String.valueOf(
-                  Math.max(1, TorchTensor.liveBytes() + room * rowBytes + rowBytes / 2)));
-          List<Integer> sizes = new ArrayList<>();
-          List<Integer> results =
-              RowExecutor.<Integer, Integer>together(
-                  Device.cpu(),
-                  ROWS.subList(0, size),
-                  rowBytes,
-                  rows -> {
-                    sizes.add(rows.size());
-                    return List.copyOf(rows);
-                  });
-          assertThat(results).isEqualTo(ROWS.subList(0, size));
-          int most = Math.max(1, room);
-          assertThat(sizes).allMatch(count -> count >= 1 && count <= most);
-          assertThat(sizes).hasSize((size + most - 1) / most);
-        }
+    for (int size : new int[] {1, 2, 3, 7, 20}) {
+      for (int room = -3; room <= 21; room++) {
+        long rowBytes = 1 << 20;
+        // Half a row more than fits: a row must fit as a whole.
+        NativeMemory memory = NativeMemory.of(10 * rowBytes + room * rowBytes + rowBytes / 2);
+        memory.add(10 * rowBytes);
+        List<Integer> sizes = new ArrayList<>();
+        List<Integer> results =
+            RowExecutor.<Integer, Integer>together(
+                Device.cpu().with(memory),
+                ROWS.subList(0, size),
+                rowBytes,
+                rows -> {
+                  sizes.add(rows.size());
+                  return List.copyOf(rows);
+                });
+        assertThat(results).isEqualTo(ROWS.subList(0, size));
+        int most = Math.max(1, room);
+        assertThat(sizes).allMatch(count -> count >= 1 && count <= most);
+        assertThat(sizes).hasSize((size + most - 1) / most);
       }
-    } finally {
-      TorchEngine.limitMemory(null);
+    }
+  }
+
+  @Test
+  void noMoreRowsRunAtOnceThanTheDeviceAllows() {
+    for (int threads : new int[] {1, 2}) {
+      AtomicInteger running = new AtomicInteger();
+      AtomicInteger most = new AtomicInteger();
+      RowExecutor.map(
+          Device.cpu().withThreads(threads),
+          ROWS,
+          row -> {
+            most.accumulateAndGet(running.incrementAndGet(), Math::max);
+            Thread.yield();
+            running.decrementAndGet();
+            return row;
+          });
+      assertThat(most.get()).isBetween(1, threads);
     }
   }
 

@@ -140,7 +140,17 @@ class SafetensorsFileTest {
         "{\"w\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0]}}",
         "{\"w\": {\"dtype\": \"F32\", \"shape\": [9223372036854775807, 3], \"data_offsets\": [0,"
             + " 4]}}",
-        "{\"w\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [4, 0]}}"
+        "{\"w\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [4, 0]}}",
+        "{\"w\": {\"dtype\": \"F32\", \"shape\": [1.0], \"data_offsets\": [0, 4]}}",
+        "{\"w\": {\"dtype\": \"F32\", \"shape\": [\"1\"], \"data_offsets\": [0, 4]}}",
+        "{\"w\": {\"dtype\": 6, \"shape\": [1], \"data_offsets\": [0, 4]}}",
+        "{\"w\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [18446744073709551616,"
+            + " 18446744073709551620]}}",
+        "{\"w\": null}",
+        "{\"__metadata__\": {\"a\": 1}}",
+        "{\"w\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}} {}",
+        "{\"w\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, 4]}, \"w\": {\"dtype\":"
+            + " \"F32\", \"shape\": [1], \"data_offsets\": [4, 8]}}"
       })
   void refusesABadHeader(String header) throws IOException {
     Tensors.write(file, header.getBytes(StandardCharsets.UTF_8), new byte[8]);
@@ -150,7 +160,7 @@ class SafetensorsFileTest {
   @Test
   void refusesUnknownKindsAndEmptyDirectories() throws IOException {
     Path text = Files.writeString(directory.resolve("weights.txt"), "x");
-    assertThatThrownBy(() -> WeightSource.open(text)).hasMessageContaining("no known kind");
+    assertThatThrownBy(() -> WeightSource.open(text)).hasMessageContaining("unsupported extension");
     assertThatThrownBy(() -> WeightSource.open(directory))
         .hasMessageContaining("none of the weights files")
         .hasMessageContaining("model.safetensors.index.json");
@@ -190,7 +200,159 @@ class SafetensorsFileTest {
     Files.writeString(index, "{}");
     assertThatThrownBy(() -> WeightSource.open(index)).hasMessageContaining("weight_map");
     Files.writeString(index, "{");
-    assertThatThrownBy(() -> WeightSource.open(index)).hasMessageContaining("no JSON");
+    assertThatThrownBy(() -> WeightSource.open(index)).hasMessageContaining("not valid JSON");
+  }
+
+  private void index(String... shards) throws IOException {
+    StringBuilder map = new StringBuilder();
+    for (int i = 0; i < shards.length; i += 2) {
+      map.append(i == 0 ? "" : ", ").append("\"%s\": \"%s\"".formatted(shards[i], shards[i + 1]));
+    }
+    Files.writeString(
+        directory.resolve("model.safetensors.index.json"), "{\"weight_map\": {" + map + "}}");
+  }
+
+  private void refusedIndex(String... parts) {
+    assertThatThrownBy(() -> WeightSource.open(directory))
+        .isInstanceOf(EspalierException.class)
+        .hasMessageStartingWith("[CONFIG] ")
+        .hasMessageContainingAll(parts);
+  }
+
+  @Test
+  void shardsStayInsideTheirFolder() throws IOException {
+    directory = Files.createDirectory(directory.resolve("folder"));
+    Path elsewhere = Files.createDirectory(directory.resolveSibling("elsewhere"));
+    Path outside =
+        new Tensors().floats("a", List.of(1), 1).write(elsewhere.resolve("s.safetensors"));
+    for (String name :
+        List.of(
+            "../elsewhere/s.safetensors", "x/../../elsewhere/s.safetensors", outside.toString())) {
+      index("a", name);
+      refusedIndex("outside of its folder", name);
+    }
+    index("a", "s\\u0000.safetensors");
+    refusedIndex("cannot be a file");
+    index("a", "model.safetensors.index.json");
+    refusedIndex("another index");
+    Files.createSymbolicLink(directory.resolve("link.safetensors"), outside);
+    index("a", "link.safetensors");
+    refusedIndex("leads out of its folder", "link.safetensors");
+    Files.createSymbolicLink(directory.resolve("cut.safetensors"), directory.resolve("nowhere"));
+    index("a", "cut.safetensors");
+    refusedIndex("leads nowhere");
+    Files.writeString(
+        directory.resolve("model.safetensors.index.json"), "{\"weight_map\": {\"a\": 3}}");
+    refusedIndex("weight_map.a", "must be a text");
+    Files.writeString(
+        directory.resolve("model.safetensors.index.json"),
+        "{\"weight_map\": {\"a\": \"s\", \"a\": \"t\"}}");
+    refusedIndex("Duplicate field 'a'");
+    new Tensors()
+        .floats("a", List.of(1), 1)
+        .write(Files.createDirectory(directory.resolve("part")).resolve("s.safetensors"));
+    index("a", "part/s.safetensors");
+    WeightSource.open(directory).close();
+  }
+
+  @Test
+  void readsShardsThroughTheLinksOfTheHubsCache() throws IOException {
+    Path snapshot = Files.createDirectories(directory.resolve("models--o--n/snapshots/abc"));
+    Path blobs = Files.createDirectories(directory.resolve("models--o--n/blobs"));
+    new Tensors().floats("a", List.of(1), 5).write(blobs.resolve("f00"));
+    Files.createSymbolicLink(snapshot.resolve("s1.safetensors"), Path.of("../../blobs/f00"));
+    Files.writeString(blobs.resolve("f01"), "{\"weight_map\": {\"a\": \"s1.safetensors\"}}");
+    Files.createSymbolicLink(
+        snapshot.resolve("model.safetensors.index.json"), Path.of("../../blobs/f01"));
+    try (WeightSource source = WeightSource.open(snapshot)) {
+      assertThat(source.floats("a")).containsExactly(5);
+    }
+  }
+
+  @Test
+  void shardsThatTheIndexDoesNotNameAreNotRead() throws IOException {
+    new Tensors().floats("a", List.of(1), 1).write(directory.resolve("s1.safetensors"));
+    Files.writeString(directory.resolve("s2.safetensors"), "damaged");
+    index("a", "s1.safetensors");
+    try (WeightSource source = WeightSource.open(directory)) {
+      assertThat(source.files()).containsExactly(directory.resolve("s1.safetensors"));
+    }
+  }
+
+  @Test
+  void refusesAFileBesideAnIndexOfTheSameWeights() throws IOException {
+    new Tensors().floats("a", List.of(1), 1).write(directory.resolve("s1.safetensors"));
+    index("a", "s1.safetensors");
+    new Tensors().floats("a", List.of(1), 2).write(file);
+    refusedIndex("both model.safetensors and model.safetensors.index.json", "stale");
+    Files.delete(file);
+    WeightSource.open(directory).close();
+  }
+
+  @Test
+  void readsShardsOfPyTorch() throws IOException {
+    Path shard = directory.resolve("pytorch_model-00001-of-00001.bin");
+    PickledWeightsTest.archive(
+        shard,
+        new Pickle()
+            .op('}')
+            .text("t")
+            .tensor("FloatStorage", "0", 0, new long[] {1}, new long[] {1})
+            .op('s')
+            .end(),
+        "0",
+        new byte[] {0, 0, (byte) 0x80, 0x3f},
+        true);
+    Files.writeString(
+        directory.resolve("pytorch_model.bin.index.json"),
+        "{\"weight_map\": {\"t\": \"pytorch_model-00001-of-00001.bin\"}}");
+    try (WeightSource source = WeightSource.open(directory)) {
+      assertThat(source.floats("t")).containsExactly(1);
+    }
+  }
+
+  @Test
+  void refusesBytesThatBelongToNoTensor() throws IOException {
+    new Tensors().floats("a", List.of(1), 1).write(file);
+    byte[] whole = Files.readAllBytes(file);
+    Files.write(file, Arrays.copyOf(whole, whole.length + 4096));
+    refused("4096 bytes behind its last tensor");
+    new Tensors()
+        .floats("gap", List.of(2), 1, 2)
+        .floats("b", List.of(1), 1)
+        .without("gap")
+        .write(file);
+    refused("8 bytes before the tensor b");
+  }
+
+  @Test
+  void namesWhatIsNoWeightsFile() throws IOException {
+    Files.writeString(file, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n");
+    refused("pointer of Git LFS");
+    Files.write(file, new byte[100]);
+    refused("begins with zeros", "interrupted");
+  }
+
+  @Test
+  void weightsAreOfFloatingPointTypes() {
+    new Tensors().raw("w", "I16", List.of(1), Tensors.shorts(3)).write(file);
+    try (WeightSource source = WeightSource.open(file)) {
+      assertThatThrownBy(() -> WeightSpec.builder().key("w", 1).build().check(source))
+          .hasMessageContaining("the key w of the type I16")
+          .hasMessageContaining("quantised");
+    }
+  }
+
+  @Test
+  void aSpecificationIsBounded() {
+    WeightSpec.Builder spec = WeightSpec.builder();
+    assertThatThrownBy(
+            () -> {
+              for (int i = 0; i < 1_000_000_000; i++) {
+                spec.key("layers." + i + ".weight", 1);
+              }
+            })
+        .hasMessageContaining("more than 100000 weights (layers.100000.weight)");
   }
 
   @Test

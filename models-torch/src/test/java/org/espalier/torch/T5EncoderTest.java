@@ -3,7 +3,6 @@ package org.espalier.torch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -74,7 +73,7 @@ class T5EncoderTest {
         .hasMessageContaining("(0) of a T5");
     assertThatThrownBy(
             () -> T5Config.of(new ObjectMapper().readTree(flan.replace("d_kv", "q")), "x"))
-        .hasMessageContaining("no number d_kv");
+        .hasMessageContaining("The field d_kv of x must be a whole number");
     assertThatThrownBy(
             () ->
                 T5Config.of(new ObjectMapper().readTree(flan.replace("gated-gelu", "swish")), "x"))

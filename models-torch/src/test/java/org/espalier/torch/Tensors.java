@@ -35,6 +35,11 @@ final class Tensors {
     return this;
   }
 
+  Tensors without(String name) {
+    header.remove(name);
+    return this;
+  }
+
   Tensors metadata(Map<String, String> metadata) {
     header.put("__metadata__", metadata);
     return this;

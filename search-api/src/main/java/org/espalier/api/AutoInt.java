@@ -1,6 +1,7 @@
 package org.espalier.api;
 
 import java.util.OptionalInt;
+import java.util.function.IntSupplier;
 
 /**
  * A whole number in a configuration, or {@code auto}: the strategy then sizes it from the budget
@@ -56,10 +57,20 @@ public record AutoInt(OptionalInt value) {
   public AutoInt requirePositive(String what, String key) {
     if (value.isPresent() && value.getAsInt() < 1) {
       throw EspalierException.config(
-          "The %s (%d) must be positive.".formatted(what, value.getAsInt()),
-          "Maybe set %s >= 1, or auto.".formatted(key));
+              "The %s (%d) must be positive.".formatted(what, value.getAsInt()),
+              "Maybe set %s >= 1, or auto.".formatted(key))
+          .about(key);
     }
     return this;
+  }
+
+  /**
+   * The number, or what the strategy makes of {@code auto}.
+   *
+   * @param chosen asked for {@code auto} only
+   */
+  public int orElse(IntSupplier chosen) {
+    return value.isPresent() ? value.getAsInt() : chosen.getAsInt();
   }
 
   /** {@code auto} or the number, as in a configuration. */

@@ -5,6 +5,6 @@ package org.espalier.api;
  *
  * @param from the trajectory; it is not consumed
  * @param toStep the step to return to, in [0, from.step())
- * @param draw the noise added; {@link Draw.Fresh} or {@link Draw.Near}
+ * @param draw the noise added; anything but {@link Draw.Follow}
  */
 public record Rewind(Trajectory from, int toStep, Draw draw) {}

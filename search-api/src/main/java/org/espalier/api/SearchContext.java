@@ -10,7 +10,7 @@ import java.util.Set;
  * The one gate between a strategy and everything that costs. Confined to one thread. Verbs are
  * batched, keep the order of their arguments and are all-or-nothing: a refused call has charged and
  * changed nothing; a failed call has changed nothing, and the work it did before it failed stays
- * charged.
+ * charged. {@link #sample} alone keeps what it has finished where its time ends.
  *
  * <p>Every charged verb may throw {@link BudgetExhaustedException} before doing any work. The
  * engine holds back the cost of finishing one sample until an incumbent exists, so a search that
@@ -23,7 +23,7 @@ public interface SearchContext {
   /** How many steps a complete sample has. */
   int horizon();
 
-  /** What the model can do. */
+  /** What the model can do, for a strategy that makes use of more than its card requires. */
   Set<Capability> capabilities();
 
   /**
@@ -57,8 +57,8 @@ public interface SearchContext {
   List<Trajectory> begin(List<? extends Draw> draws);
 
   /**
-   * One network evaluation a parent, one child a draw; parents are not consumed. Expanding a parent
-   * again reuses its evaluation.
+   * One network evaluation per parent, one child per draw; parents are not consumed. Expanding a
+   * parent again reuses its evaluation.
    *
    * @param batch parents below the horizon
    * @return for each parent its children, in order
@@ -83,12 +83,26 @@ public interface SearchContext {
   /**
    * Decodes (complete trajectories) or previews (incomplete ones, needs {@link Capability#PREVIEW})
    * and scores. Complete trajectories scored by {@link VerifierRole#SEARCH} compete for the
-   * incumbent.
+   * incumbent one by one, in their order.
    *
    * @param role which verifier
    * @param batch what to score
    */
   List<Candidate> verify(VerifierRole role, List<Trajectory> batch);
+
+  /**
+   * Takes whole samples: begins each, rolls it out, has the search verifier judge it and offers it
+   * to the incumbent, as if one after the other. The engine takes as many together as its batch
+   * holds and frees each as soon as it is judged, so that thousands take no more memory than a few;
+   * the trajectories of the result can be looked at but not used any further.
+   *
+   * <p>The call is refused as a whole where the budget does not hold all of them. Where the time
+   * that a cap allows ends on the way, the samples that were judged stay and the rest is refused.
+   *
+   * @param draws one per sample; anything but {@link Draw.Follow}
+   * @return a candidate for each, in order
+   */
+  List<Candidate> sample(List<? extends Draw> draws);
 
   /**
    * Descriptors of what trajectories show, for methods that look at diversity: the image (of an

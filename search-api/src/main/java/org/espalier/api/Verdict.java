@@ -11,7 +11,7 @@ public sealed interface Verdict {
    * A score.
    *
    * @param value higher is better; finite
-   * @param parts named components of the value, for records; unmodifiable
+   * @param parts named components of the value, for records; finite; unmodifiable
    */
   record Scored(double value, Map<String, Double> parts) implements Verdict {
     public Scored {
@@ -21,7 +21,18 @@ public sealed interface Verdict {
             "A verifier returned a score (" + value + ") that is not finite.",
             "Maybe return Verdict.Failed with the reason.");
       }
-      parts = Collections.unmodifiableMap(new LinkedHashMap<>(parts));
+      Map<String, Double> copy = new LinkedHashMap<>();
+      for (Map.Entry<String, Double> part : parts.entrySet()) {
+        if (part.getKey() == null || part.getValue() == null || !Double.isFinite(part.getValue())) {
+          throw new EspalierException(
+              EspalierException.Code.PLUGIN_CONTRACT,
+              "A verifier returned a part (%s = %s) that is not finite."
+                  .formatted(part.getKey(), part.getValue()),
+              "Maybe leave it out.");
+        }
+        copy.put(part.getKey(), part.getValue());
+      }
+      parts = Collections.unmodifiableMap(copy);
     }
   }
 
@@ -30,7 +41,11 @@ public sealed interface Verdict {
    *
    * @param reason why
    */
-  record Failed(String reason) implements Verdict {}
+  record Failed(String reason) implements Verdict {
+    public Failed {
+      reason = reason == null || reason.isBlank() ? "no reason given" : reason;
+    }
+  }
 
   /**
    * A score without parts.

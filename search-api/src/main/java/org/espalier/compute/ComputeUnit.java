@@ -11,7 +11,11 @@ public enum ComputeUnit {
   /** Verifier calls. */
   VERIFIER_CALLS,
   /** Wall time, in seconds; legal as a cap only, since it differs between runs. */
-  SECONDS;
+  SECONDS,
+  /** Tokens through the generator and those of verifiers that are paid by the token. */
+  TOKENS,
+  /** Money for services, in US dollars. */
+  DOLLARS;
 
   /**
    * The amount of this unit in a cost.
@@ -20,11 +24,13 @@ public enum ComputeUnit {
    */
   public double of(Cost cost) {
     return switch (this) {
-      case FLOPS -> cost.flops() + cost.verifierFlops();
+      case FLOPS -> (double) cost.flops() + cost.verifierFlops();
       case NFE -> cost.nfe();
       case SAMPLES -> cost.decodes();
       case VERIFIER_CALLS -> cost.verifierCalls();
       case SECONDS -> cost.wallNanos() * 1e-9;
+      case TOKENS -> (double) cost.tokens() + cost.verifierTokens();
+      case DOLLARS -> cost.microDollars() * 1e-6;
     };
   }
 }

@@ -14,6 +14,9 @@ package org.espalier.compute;
  * @param verifierCalls images scored
  * @param verifierFlops floating-point operations of the verifiers
  * @param wallNanos wall time of the native calls in nanoseconds; 0 in quotes
+ * @param verifierTokens tokens read and written by verifiers that are paid by the token, such as
+ *     served ones; 0 for networks that run here, whose work is in {@code verifierFlops}
+ * @param microDollars money for services, in millionths of a US dollar
  */
 public record Cost(
     long nfe,
@@ -23,7 +26,9 @@ public record Cost(
     long decodes,
     long verifierCalls,
     long verifierFlops,
-    long wallNanos) {
+    long wallNanos,
+    long verifierTokens,
+    long microDollars) {
 
   /** Nothing. */
   public static final Cost ZERO = new Cost(0, 0, 0, 0, 0, 0, 0, 0);
@@ -36,12 +41,47 @@ public record Cost(
         || decodes < 0
         || verifierCalls < 0
         || verifierFlops < 0
-        || wallNanos < 0) {
+        || wallNanos < 0
+        || verifierTokens < 0
+        || microDollars < 0) {
       throw new IllegalArgumentException(
-          "a cost is negative: nfe=%d rows=%d tokens=%d flops=%d decodes=%d calls=%d verifierFlops=%d wall=%d"
+          "a cost is negative: nfe=%d rows=%d tokens=%d flops=%d decodes=%d calls=%d verifierFlops=%d wall=%d verifierTokens=%d microDollars=%d"
               .formatted(
-                  nfe, rows, tokens, flops, decodes, verifierCalls, verifierFlops, wallNanos));
+                  nfe,
+                  rows,
+                  tokens,
+                  flops,
+                  decodes,
+                  verifierCalls,
+                  verifierFlops,
+                  wallNanos,
+                  verifierTokens,
+                  microDollars));
     }
+  }
+
+  /**
+   * A cost without services; components as of the record.
+   *
+   * @param nfe network evaluations
+   * @param rows rows through the network
+   * @param tokens tokens through the network
+   * @param flops floating-point operations of encoder, generator and decoder
+   * @param decodes images decoded
+   * @param verifierCalls images scored
+   * @param verifierFlops floating-point operations of the verifiers
+   * @param wallNanos wall time
+   */
+  public Cost(
+      long nfe,
+      long rows,
+      long tokens,
+      long flops,
+      long decodes,
+      long verifierCalls,
+      long verifierFlops,
+      long wallNanos) {
+    this(nfe, rows, tokens, flops, decodes, verifierCalls, verifierFlops, wallNanos, 0, 0);
   }
 
   /**
@@ -77,6 +117,26 @@ public record Cost(
   }
 
   /**
+   * This cost, with what a service takes for it.
+   *
+   * @param serviceTokens tokens read and written
+   * @param serviceMicroDollars money, in millionths of a US dollar
+   */
+  public Cost withService(long serviceTokens, long serviceMicroDollars) {
+    return new Cost(
+        nfe,
+        rows,
+        tokens,
+        flops,
+        decodes,
+        verifierCalls,
+        verifierFlops,
+        wallNanos,
+        serviceTokens,
+        serviceMicroDollars);
+  }
+
+  /**
    * The sum.
    *
    * @param other another cost
@@ -90,7 +150,9 @@ public record Cost(
         Math.addExact(decodes, other.decodes),
         Math.addExact(verifierCalls, other.verifierCalls),
         Math.addExact(verifierFlops, other.verifierFlops),
-        Math.addExact(wallNanos, other.wallNanos));
+        Math.addExact(wallNanos, other.wallNanos),
+        Math.addExact(verifierTokens, other.verifierTokens),
+        Math.addExact(microDollars, other.microDollars));
   }
 
   /**
@@ -107,7 +169,9 @@ public record Cost(
         decodes - other.decodes,
         verifierCalls - other.verifierCalls,
         verifierFlops - other.verifierFlops,
-        wallNanos - other.wallNanos);
+        wallNanos - other.wallNanos,
+        verifierTokens - other.verifierTokens,
+        microDollars - other.microDollars);
   }
 
   /**
@@ -124,7 +188,9 @@ public record Cost(
         Math.multiplyExact(decodes, count),
         Math.multiplyExact(verifierCalls, count),
         Math.multiplyExact(verifierFlops, count),
-        Math.multiplyExact(wallNanos, count));
+        Math.multiplyExact(wallNanos, count),
+        Math.multiplyExact(verifierTokens, count),
+        Math.multiplyExact(microDollars, count));
   }
 
   /**
@@ -133,7 +199,17 @@ public record Cost(
    * @param nanos wall time in nanoseconds
    */
   public Cost withWallNanos(long nanos) {
-    return new Cost(nfe, rows, tokens, flops, decodes, verifierCalls, verifierFlops, nanos);
+    return new Cost(
+        nfe,
+        rows,
+        tokens,
+        flops,
+        decodes,
+        verifierCalls,
+        verifierFlops,
+        nanos,
+        verifierTokens,
+        microDollars);
   }
 
   /**
@@ -148,6 +224,46 @@ public record Cost(
         && flops <= bound.flops
         && decodes <= bound.decodes
         && verifierCalls <= bound.verifierCalls
-        && verifierFlops <= bound.verifierFlops;
+        && verifierFlops <= bound.verifierFlops
+        && verifierTokens <= bound.verifierTokens
+        && microDollars <= bound.microDollars;
+  }
+
+  /**
+   * The smaller of two amounts in each unit.
+   *
+   * @param bound another cost
+   */
+  public Cost atMost(Cost bound) {
+    return new Cost(
+        Math.min(nfe, bound.nfe),
+        Math.min(rows, bound.rows),
+        Math.min(tokens, bound.tokens),
+        Math.min(flops, bound.flops),
+        Math.min(decodes, bound.decodes),
+        Math.min(verifierCalls, bound.verifierCalls),
+        Math.min(verifierFlops, bound.verifierFlops),
+        Math.min(wallNanos, bound.wallNanos),
+        Math.min(verifierTokens, bound.verifierTokens),
+        Math.min(microDollars, bound.microDollars));
+  }
+
+  /**
+   * The larger of two amounts in each unit.
+   *
+   * @param bound another cost
+   */
+  public Cost atLeast(Cost bound) {
+    return new Cost(
+        Math.max(nfe, bound.nfe),
+        Math.max(rows, bound.rows),
+        Math.max(tokens, bound.tokens),
+        Math.max(flops, bound.flops),
+        Math.max(decodes, bound.decodes),
+        Math.max(verifierCalls, bound.verifierCalls),
+        Math.max(verifierFlops, bound.verifierFlops),
+        Math.max(wallNanos, bound.wallNanos),
+        Math.max(verifierTokens, bound.verifierTokens),
+        Math.max(microDollars, bound.microDollars));
   }
 }

@@ -9,7 +9,7 @@ import java.util.Map;
  *
  * @param total everything that counts against the budget
  * @param byPhase the same, split by phase, and apart from it under {@link Phase#REPLAY} what was
- *     repeated for want of memory; unmodifiable
+ *     repeated because memory ran out; unmodifiable
  */
 public record LedgerSnapshot(Cost total, Map<Phase, Cost> byPhase) {
   public LedgerSnapshot {
@@ -19,7 +19,7 @@ public record LedgerSnapshot(Cost total, Map<Phase, Cost> byPhase) {
   }
 
   /**
-   * The same with work that was repeated for want of memory.
+   * The same with work that was repeated because memory ran out.
    *
    * @param replayed that work; {@link Cost#ZERO} leaves no entry
    */

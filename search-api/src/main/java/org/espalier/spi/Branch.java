@@ -1,6 +1,7 @@
 package org.espalier.spi;
 
 import java.util.List;
+import org.espalier.api.Noise;
 
 /**
  * A state to expand.

@@ -5,7 +5,8 @@ import org.espalier.api.Prompt;
 /**
  * An image to be judged.
  *
- * @param candidateId by which scores are joined; never by order of arrival
+ * @param candidateId by which verdicts are joined ({@link Verifier#verifyById}); different within a
+ *     batch
  * @param prompt what the image should show
  * @param artifact the image
  */

@@ -17,7 +17,11 @@ public interface ModelState extends AutoCloseable {
   /** Bytes of native memory that closing this state frees. May grow when it is expanded. */
   long nativeBytes();
 
-  /** Log-probability of the draws so far, for models with {@code LOG_PROB}. */
+  /**
+   * Log-probability of the draws so far, for models with {@code LOG_PROB}: natural, 0 for a root,
+   * not rising from parent to child, and greatest among siblings for {@link
+   * org.espalier.api.Noise.Mode}.
+   */
   default OptionalDouble logProb() {
     return OptionalDouble.empty();
   }

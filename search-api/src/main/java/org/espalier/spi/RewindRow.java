@@ -1,5 +1,7 @@
 package org.espalier.spi;
 
+import org.espalier.api.Noise;
+
 /**
  * A state to re-noise.
  *

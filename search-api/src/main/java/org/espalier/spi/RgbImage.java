@@ -31,4 +31,9 @@ public record RgbImage(int width, int height, byte[] rgb) {
   public int at(int x, int y, int channel) {
     return rgb[3 * (y * width + x) + channel] & 0xff;
   }
+
+  /** The same image with pixels of its own. */
+  public RgbImage copy() {
+    return new RgbImage(width, height, rgb.clone());
+  }
 }

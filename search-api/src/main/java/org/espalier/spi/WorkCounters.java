@@ -8,10 +8,23 @@ package org.espalier.spi;
  * @param tokens tokens over all rows
  * @param flops floating-point operations, encoder and decoder included
  * @param images images decoded (models) or scored (verifiers)
+ * @param microDollars money paid to a service, in millionths of a US dollar
  */
-public record WorkCounters(long rows, long tokens, long flops, long images) {
+public record WorkCounters(long rows, long tokens, long flops, long images, long microDollars) {
   /** Nothing yet. */
   public static final WorkCounters ZERO = new WorkCounters(0, 0, 0, 0);
+
+  /**
+   * Work that costs no money.
+   *
+   * @param rows sequences
+   * @param tokens tokens over all rows
+   * @param flops floating-point operations
+   * @param images images decoded or scored
+   */
+  public WorkCounters(long rows, long tokens, long flops, long images) {
+    this(rows, tokens, flops, images, 0);
+  }
 
   /**
    * The difference of two readings.
@@ -23,7 +36,8 @@ public record WorkCounters(long rows, long tokens, long flops, long images) {
         rows - earlier.rows,
         tokens - earlier.tokens,
         flops - earlier.flops,
-        images - earlier.images);
+        images - earlier.images,
+        microDollars - earlier.microDollars);
   }
 
   /**
@@ -33,6 +47,10 @@ public record WorkCounters(long rows, long tokens, long flops, long images) {
    */
   public WorkCounters plus(WorkCounters other) {
     return new WorkCounters(
-        rows + other.rows, tokens + other.tokens, flops + other.flops, images + other.images);
+        rows + other.rows,
+        tokens + other.tokens,
+        flops + other.flops,
+        images + other.images,
+        microDollars + other.microDollars);
   }
 }

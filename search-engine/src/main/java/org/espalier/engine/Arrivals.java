@@ -1,6 +1,7 @@
 package org.espalier.engine;
 
 import java.util.List;
+import org.espalier.spi.Closing;
 import org.espalier.spi.ModelState;
 
 /**
@@ -22,21 +23,8 @@ final class Arrivals implements AutoCloseable {
 
   @Override
   public void close() {
-    RuntimeException failure = null;
-    for (int i = states.size() - 1; i >= taken; i--) {
-      try {
-        states.get(i).close();
-      } catch (RuntimeException e) {
-        if (failure == null) {
-          failure = e;
-        } else {
-          failure.addSuppressed(e);
-        }
-      }
-    }
+    List<ModelState> rest = states.subList(taken, states.size());
     taken = states.size();
-    if (failure != null) {
-      throw failure;
-    }
+    Closing.all(rest);
   }
 }

@@ -14,6 +14,7 @@ import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Expansion;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.api.Quotes;
 import org.espalier.api.Rewind;
@@ -25,9 +26,9 @@ import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Branch;
+import org.espalier.spi.Closing;
 import org.espalier.spi.Conditioning;
 import org.espalier.spi.ModelCard;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
@@ -64,7 +65,7 @@ final class DefaultSearchContext implements SearchContext {
       NativeGate gate,
       long startNanos) {
     this.request = request;
-    this.card = request.model().card();
+    this.card = NativeGate.guard(request.id(), "card", request.model()::card);
     this.ledger = ledger;
     this.quotes = quotes;
     this.calls = new ModelCalls(request.model(), conditioning, gate);
@@ -110,7 +111,7 @@ final class DefaultSearchContext implements SearchContext {
 
       @Override
       public double remaining() {
-        return ledger.remaining(incumbent.escrow(-1));
+        return ledger.remaining(incumbent.escrow(quotes.sample()));
       }
 
       @Override
@@ -120,8 +121,13 @@ final class DefaultSearchContext implements SearchContext {
 
       @Override
       public boolean affords(Cost quote) {
-        // The work asked about may itself be the finishing of a sample, so nothing is held back.
+        // The work asked about is itself the finishing of a sample, so nothing is held back.
         return ledger.admits(quote, Cost.ZERO);
+      }
+
+      @Override
+      public boolean spares(Cost quote) {
+        return ledger.admits(quote, incumbent.escrow(quotes.sample()));
       }
     };
   }
@@ -147,14 +153,14 @@ final class DefaultSearchContext implements SearchContext {
     return verb(
         "begin",
         each.times(draws.size()),
-        0,
+        quotes.finish(0, false),
         made,
         reservation -> {
           for (Range chunk : chunks(noises.size())) {
             List<Noise> rows = chunk.of(noises);
             List<Root> roots = new ArrayList<>(rows.size());
             rows.forEach(noise -> roots.add(new Root(calls.conditioning, noise)));
-            try (Arrivals arrivals = calls.begin(roots, each.nfe() * rows.size(), reservation)) {
+            try (Arrivals arrivals = calls.begin(roots, each.times(rows.size()), reservation)) {
               for (Noise noise : rows) {
                 made.add(store.add(null, "begin", arrivals.next(), noise, each));
               }
@@ -197,19 +203,19 @@ final class DefaultSearchContext implements SearchContext {
     return verb(
         "expand",
         quote,
-        furthest,
+        quotes.finish(furthest, false),
         made,
         reservation -> {
           List<List<Trajectory>> result = new ArrayList<>(batch.size());
           for (Range chunk : chunks(parents.size())) {
             List<Branch> branches = new ArrayList<>(chunk.size());
-            long nfe = 0;
+            Cost chunkCost = Cost.ZERO;
             for (int row = chunk.from(); row < chunk.to(); row++) {
               branches.add(
                   new Branch(parents.get(row).open(), calls.conditioning, noises.get(row)));
-              nfe += costs.get(row).nfe();
+              chunkCost = chunkCost.plus(costs.get(row));
             }
-            try (Arrivals arrivals = calls.expand(branches, nfe, reservation)) {
+            try (Arrivals arrivals = calls.expand(branches, chunkCost, reservation)) {
               for (int row = chunk.from(); row < chunk.to(); row++) {
                 Node parent = parents.get(row);
                 parent.evaluated = true;
@@ -259,15 +265,15 @@ final class DefaultSearchContext implements SearchContext {
     return verb(
         "rewind",
         quote,
-        furthest,
+        quotes.finish(furthest, false),
         made,
         reservation -> {
           for (Range chunk : chunks(all.size())) {
-            long nfe = 0;
+            Cost chunkCost = Cost.ZERO;
             for (int row = chunk.from(); row < chunk.to(); row++) {
-              nfe += costs.get(row).nfe();
+              chunkCost = chunkCost.plus(costs.get(row));
             }
-            try (Arrivals arrivals = calls.rewind(chunk.of(all), nfe, reservation)) {
+            try (Arrivals arrivals = calls.rewind(chunk.of(all), chunkCost, reservation)) {
               for (int row = chunk.from(); row < chunk.to(); row++) {
                 Noise noise = all.get(row).noise();
                 made.add(
@@ -297,7 +303,7 @@ final class DefaultSearchContext implements SearchContext {
     return verb(
         "complete",
         quote,
-        horizon(),
+        quotes.finish(horizon(), false),
         made,
         reservation -> {
           List<Node> ends = new ArrayList<>(starts.size());
@@ -314,16 +320,15 @@ final class DefaultSearchContext implements SearchContext {
 
   @Override
   public List<Candidate> verify(VerifierRole role, List<Trajectory> batch) {
-    Verifier verifier = request.verifiers().get(role);
-    if (verifier == null) {
-      throw new EspalierException(
-          EspalierException.Code.CAPABILITY,
-          "The strategy asks for the verifier role (" + role + "), which this search has not.",
-          "Maybe set verifiers." + role.name().toLowerCase(java.util.Locale.ROOT) + ".");
-    }
+    Verifier verifier =
+        Pairing.requireRole(
+            request.verifiers(), role, "The strategy (" + request.strategy().card().id() + ")");
     List<Node> nodes = new ArrayList<>();
+    // Up to and with each: what the incumbent's curve says of it.
+    List<Cost> upTo = new ArrayList<>();
     Cost quote = Cost.ZERO;
     boolean anyComplete = false;
+    int pass = ++passes;
     for (Trajectory trajectory : batch) {
       Node node = store.require(trajectory);
       if (!node.isComplete()) {
@@ -333,31 +338,135 @@ final class DefaultSearchContext implements SearchContext {
       }
       nodes.add(node);
       quote = quote.plus(quotes.judge(role));
-      if (node.image == null) {
+      if (node.image == null && node.isFirstIn(pass)) {
         quote = quote.plus(quotes.decode(node.step));
       }
+      upTo.add(quote);
     }
     boolean answers = anyComplete && role == VerifierRole.SEARCH;
     return verb(
         "verify",
         quote,
-        answers ? horizon() + 1 : -1,
+        answers ? Cost.ZERO : looked(nodes),
         new ArrayList<>(),
         reservation -> {
+          Cost before = ledger.spent();
           List<Verdict> verdicts = new ArrayList<>(nodes.size());
           for (Range chunk : chunks(nodes.size())) {
             verdicts.addAll(judging.judge(role, verifier, chunk.of(nodes), reservation));
           }
-          // Verdicts take effect together, so that neither a failure half-way nor the size of the
-          // engine's batches shows in the incumbent or its curve.
-          Node before = incumbent.best();
+          // Verdicts take effect after all are there, so that neither a failure half-way nor the
+          // size of the engine's batches shows in the incumbent or its curve; and one by one, so
+          // that the curve has a point for each.
           List<Candidate> candidates = new ArrayList<>(nodes.size());
           for (int i = 0; i < nodes.size(); i++) {
-            candidates.add(accept(role, nodes.get(i), verdicts.get(i)));
+            Cost spent = ledger.spent();
+            if (i < nodes.size() - 1) {
+              long nanos = spent.wallNanos();
+              Cost soFar = before.plus(upTo.get(i)).atMost(spent.withWallNanos(Long.MAX_VALUE));
+              long first = before.wallNanos();
+              spent = soFar.withWallNanos(first + (nanos - first) / nodes.size() * (i + 1));
+            }
+            RgbImage image = nodes.get(i).decoded();
+            nodes.get(i).judged(role, verdicts.get(i));
+            request.options().listener().verified(nodes.get(i).id, role, image, verdicts.get(i));
+            candidates.add(offer(role, nodes.get(i), image, verdicts.get(i), spent));
           }
-          incumbent.record(before, ledger.spent());
           return candidates;
         });
+  }
+
+  @Override
+  public List<Candidate> sample(List<? extends Draw> draws) {
+    Verifier verifier =
+        Pairing.requireRole(
+            request.verifiers(),
+            VerifierRole.SEARCH,
+            "The strategy (" + request.strategy().card().id() + ")");
+    List<Noise> noises = new ArrayList<>(draws.size());
+    for (Draw draw : draws) {
+      noises.add(resolve(draw, null));
+    }
+    Cost each = quotes.sample();
+    List<Node> made = new ArrayList<>();
+    BudgetExhaustedException[] late = new BudgetExhaustedException[1];
+    List<Candidate> candidates =
+        verb(
+            "sample",
+            each.times(noises.size()),
+            Cost.ZERO,
+            made,
+            reservation -> {
+              Cost before = ledger.spent();
+              List<Offer> offers = new ArrayList<>();
+              double best = incumbent.best() == null ? Double.NEGATIVE_INFINITY : score();
+              for (Range chunk : chunks(noises.size())) {
+                late[0] = chunk.from() == 0 ? null : late("sample", best);
+                if (late[0] != null) {
+                  break;
+                }
+                List<Node> ends = rollOut(chunk.of(noises), reservation, made);
+                List<Verdict> verdicts =
+                    judging.judge(VerifierRole.SEARCH, verifier, ends, reservation);
+                for (int i = 0; i < ends.size(); i++) {
+                  Node end = ends.get(i);
+                  Verdict verdict = verdicts.get(i);
+                  end.judged(VerifierRole.SEARCH, verdict);
+                  request
+                      .options()
+                      .listener()
+                      .verified(end.id, VerifierRole.SEARCH, end.decoded(), verdict);
+                  boolean better =
+                      verdict instanceof Verdict.Scored scored && scored.value() > best;
+                  best = better ? end.score() : best;
+                  offers.add(new Offer(end, verdict, better ? end.decoded() : null));
+                }
+                // Each is free as soon as it is judged: only images of possible answers are kept.
+                store.discard(made);
+                made.clear();
+              }
+              Cost spent = ledger.spent();
+              List<Candidate> result = new ArrayList<>();
+              for (int i = 0; i < offers.size(); i++) {
+                Offer offer = offers.get(i);
+                long nanos = spent.wallNanos() - before.wallNanos();
+                Cost point =
+                    i == offers.size() - 1
+                        ? spent
+                        : before
+                            .plus(each.times(i + 1))
+                            .atMost(spent)
+                            .withWallNanos(before.wallNanos() + nanos / offers.size() * (i + 1));
+                result.add(
+                    offer(VerifierRole.SEARCH, offer.end, offer.image, offer.verdict, point));
+              }
+              return result;
+            });
+    if (late[0] != null) {
+      throw refuse(late[0]);
+    }
+    return candidates;
+  }
+
+  /** A judged sample, with its image where it may become the incumbent. */
+  private record Offer(Node end, Verdict verdict, @Nullable RgbImage image) {}
+
+  private double score() {
+    Node best = incumbent.best();
+    return best == null ? Double.NEGATIVE_INFINITY : best.score();
+  }
+
+  /** Rolls out new roots; the nodes made are held by nobody. */
+  private List<Node> rollOut(List<Noise> noises, Ledger.Reservation reservation, List<Node> made) {
+    List<Root> roots = new ArrayList<>(noises.size());
+    noises.forEach(noise -> roots.add(new Root(calls.conditioning, noise)));
+    RollOut rollOut = new RollOut(calls, quotes, store);
+    try (Arrivals arrivals = calls.begin(roots, quotes.begin().times(roots.size()), reservation)) {
+      for (Noise noise : noises) {
+        rollOut.addRoot(arrivals.next(), noise);
+      }
+    }
+    return rollOut.run(reservation, made);
   }
 
   @Override
@@ -378,7 +487,7 @@ final class DefaultSearchContext implements SearchContext {
     return verb(
         "features",
         quote,
-        -1,
+        looked(nodes),
         new ArrayList<>(),
         reservation -> {
           for (Range chunk : chunks(nodes.size())) {
@@ -390,12 +499,16 @@ final class DefaultSearchContext implements SearchContext {
         });
   }
 
-  private Candidate accept(VerifierRole role, Node node, Verdict verdict) {
-    node.judged(role, verdict);
-    RgbImage image = node.decoded();
-    request.options().listener().verified(node.id, role, image, verdict);
-    if (role == VerifierRole.SEARCH && node.isComplete() && verdict instanceof Verdict.Scored) {
+  /** Lets a verdict take effect. */
+  private Candidate offer(
+      VerifierRole role, Node node, @Nullable RgbImage image, Verdict verdict, Cost spent) {
+    if (role == VerifierRole.SEARCH
+        && image != null
+        && node.isComplete()
+        && verdict instanceof Verdict.Scored) {
+      Node before = incumbent.best();
       incumbent.challenge(node, image);
+      incumbent.record(before, spent);
     }
     return new Candidate(node, verdict);
   }
@@ -480,26 +593,31 @@ final class DefaultSearchContext implements SearchContext {
     T run(Ledger.Reservation reservation);
   }
 
+  /** What it takes to finish a sample from trajectories after they have been looked at. */
+  private Cost looked(List<Node> nodes) {
+    Cost least = quotes.sample();
+    for (Node node : nodes) {
+      boolean evaluated = node.evaluated || quotes.decode(node.step).rows() > 0;
+      least = incumbent.cheaper(least, quotes.finish(node.step, evaluated));
+    }
+    return least;
+  }
+
   /**
    * Runs a charged verb: admits it, runs it, and on failure undoes what it made.
    *
-   * @param reaches the furthest step that the verb reaches, horizon + 1 if it verifies complete
-   *     samples, -1 if it reaches nothing new: it decides what must be held back afterwards
+   * @param finish what it takes to finish a sample from what the verb gives, of which the cheapest
+   *     way must be held back: nothing if it verifies complete samples
    */
-  private <T> T verb(String name, Cost quote, int reaches, List<Node> made, Body<T> body) {
+  private <T> T verb(String name, Cost quote, Cost finish, List<Node> made, Body<T> body) {
     requireUsable();
-    Double seconds = request.budget().caps().get(ComputeUnit.SECONDS);
-    if (seconds != null
-        && incumbent.best() != null
-        && (request.options().nanoTime().getAsLong() - startNanos) * 1e-9 > seconds) {
-      throw refuse(
-          new BudgetExhaustedException(
-              "The call %s was refused: the cap of %s seconds has passed."
-                  .formatted(name, Ledger.number(seconds))));
+    BudgetExhaustedException late = late(name, score());
+    if (late != null) {
+      throw refuse(late);
     }
     Ledger.Reservation reserved;
     try {
-      reserved = ledger.reserve(name, quote, incumbent.escrow(reaches));
+      reserved = ledger.reserve(name, quote, incumbent.escrow(finish));
     } catch (BudgetExhaustedException e) {
       throw refuse(e);
     }
@@ -507,14 +625,29 @@ final class DefaultSearchContext implements SearchContext {
       T result = body.run(reservation);
       incumbent.consider(made);
       return result;
-    } catch (RuntimeException e) {
-      try {
-        store.discard(made);
-      } catch (RuntimeException suppressed) {
-        e.addSuppressed(suppressed);
-      }
+    } catch (RuntimeException | Error e) {
+      Closing.after(List.of(() -> store.discard(made)), e);
       throw e;
     }
+  }
+
+  /**
+   * The refusal of a call after the time that a cap allows, if it has passed: this search's own
+   * time, without what it waited for others.
+   *
+   * @param best the best score so far; without one the search goes on
+   */
+  private @Nullable BudgetExhaustedException late(String name, double best) {
+    Double seconds = request.budget().caps().get(ComputeUnit.SECONDS);
+    if (seconds == null || best == Double.NEGATIVE_INFINITY) {
+      return null;
+    }
+    long own = request.options().nanoTime().getAsLong() - startNanos - calls.waitNanos();
+    return own * 1e-9 <= seconds
+        ? null
+        : new BudgetExhaustedException(
+            "The call %s was refused: the cap of %s seconds has passed."
+                .formatted(name, Ledger.number(seconds)));
   }
 
   /** Counts a refusal; a strategy that swallows them all would never end. */
@@ -574,7 +707,7 @@ final class DefaultSearchContext implements SearchContext {
     if (!card.capabilities().contains(capability)) {
       throw new EspalierException(
           EspalierException.Code.CAPABILITY,
-          "The model (%s) has not the capability %s that %s needs."
+          "The model (%s) lacks the capability %s, which %s needs."
               .formatted(card.id(), capability, verb),
           "Maybe choose another strategy or sampler.");
     }
@@ -591,15 +724,9 @@ final class DefaultSearchContext implements SearchContext {
         : Cost.generate(nfe, 0, 0, 0);
   }
 
-  private Noise resolve(Draw draw, @Nullable Node parent) {
-    if (draw instanceof Draw.Fresh fresh) {
-      return new Noise.Keyed(fresh.key());
-    }
-    if (draw instanceof Draw.Near near) {
-      return new Noise.Blend(resolve(near.pivot(), parent), near.direction(), near.radius());
-    }
-    if (draw instanceof Draw.Mode) {
-      return new Noise.Mode();
+  private static Noise resolve(Draw draw, @Nullable Node parent) {
+    if (!(draw instanceof Draw.Follow)) {
+      return Noise.of(draw);
     }
     if (parent == null) {
       throw new EspalierException(

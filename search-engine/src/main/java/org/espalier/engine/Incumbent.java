@@ -96,25 +96,19 @@ final class Incumbent {
   /**
    * What must remain after a verb, so that one sample can be finished.
    *
-   * @param reaches the furthest step that the verb reaches, horizon + 1 if it verifies complete
-   *     samples, -1 if it reaches nothing new
+   * @param finish what it takes from what the verb gives
    */
-  Cost escrow(int reaches) {
-    if (best != null || reaches > store.horizon) {
+  Cost escrow(Cost finish) {
+    if (best != null || finish.equals(Cost.ZERO)) {
       return Cost.ZERO;
     }
-    Cost least = quotes.sample();
-    if (reaches >= 0) {
-      least = cheaper(least, quotes.finish(reaches));
-    }
+    Cost least = cheaper(quotes.sample(), finish);
     Node node = escrowed;
-    if (node != null) {
-      least = cheaper(least, quotes.finish(node.step));
-    }
-    return least;
+    return node == null ? least : cheaper(least, quotes.finish(node.step, node.evaluated));
   }
 
-  private Cost cheaper(Cost a, Cost b) {
+  /** The cheaper of two ways to finish. */
+  Cost cheaper(Cost a, Cost b) {
     // Compared in every unit: a tie in the budget's own must not hold back more of a capped one.
     if (b.within(a)) {
       return b;

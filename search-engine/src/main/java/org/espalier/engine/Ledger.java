@@ -109,6 +109,16 @@ public final class Ledger {
         : String.format(java.util.Locale.ROOT, "%.4g", value);
   }
 
+  /** Refuses work beyond its quote. */
+  static void requireWithin(String verb, Cost actual, Cost quote) {
+    if (!actual.within(quote)) {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "The call %s did more work (%s) than was quoted (%s).".formatted(verb, actual, quote),
+          "Maybe correct the quote of the model or verifier: it must be an upper bound.");
+    }
+  }
+
   /** Compute held for work in progress. Closing without commit gives it back. */
   public final class Reservation implements AutoCloseable {
     private final String verb;
@@ -129,13 +139,11 @@ public final class Ledger {
      * @throws EspalierException if the reservation is exceeded: the quote was wrong
      */
     public void commit(Phase phase, Cost actual) {
-      Cost sum = committed.plus(actual);
-      if (!open || !sum.within(quote)) {
-        throw new EspalierException(
-            EspalierException.Code.PLUGIN_CONTRACT,
-            "The call %s did more work (%s) than was quoted (%s).".formatted(verb, sum, quote),
-            "Maybe correct the quote of the model or verifier: it must be an upper bound.");
+      if (!open) {
+        throw new IllegalStateException("the reservation for " + verb + " is closed");
       }
+      Cost sum = committed.plus(actual);
+      requireWithin(verb, sum, quote);
       committed = sum;
       spent = spent.plus(actual);
       byPhase.merge(phase, actual, Cost::plus);

@@ -6,12 +6,12 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import org.espalier.api.Candidate;
+import org.espalier.api.Noise;
 import org.espalier.api.Trajectory;
 import org.espalier.api.Verdict;
 import org.espalier.api.VerifierRole;
 import org.espalier.compute.Cost;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RgbImage;
 import org.jspecify.annotations.Nullable;
 

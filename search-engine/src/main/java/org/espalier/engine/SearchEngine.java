@@ -1,28 +1,30 @@
 package org.espalier.engine;
 
 import java.util.ArrayList;
-import java.util.EnumSet;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import org.espalier.api.BudgetExhaustedException;
 import org.espalier.api.Candidate;
-import org.espalier.api.Capability;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.StrategyCard;
 import org.espalier.api.Verdict;
 import org.espalier.api.VerifierRole;
+import org.espalier.compute.Accuracy;
 import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
 import org.espalier.compute.Phase;
+import org.espalier.spi.Artifact;
 import org.espalier.spi.Conditioning;
 import org.espalier.spi.GenerativeModel;
+import org.espalier.spi.Judgement;
 import org.espalier.spi.ModelCard;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
-import org.espalier.spi.Work;
 
 /** Runs searches. Stateless and thread-safe; calls of one model or verifier are serialised. */
 public final class SearchEngine {
@@ -35,18 +37,8 @@ public final class SearchEngine {
    * @throws EspalierException CAPABILITY, with what is missing and why it matters
    */
   public static void requireCapabilities(StrategyCard strategy, ModelCard model) {
-    Set<Capability> missing = EnumSet.noneOf(Capability.class);
-    missing.addAll(strategy.requires());
-    missing.removeAll(model.capabilities());
-    if (!missing.isEmpty()) {
-      throw new EspalierException(
-          EspalierException.Code.CAPABILITY,
-          "The strategy (%s) needs %s, which the model (%s) has not."
-              .formatted(strategy.id(), missing, model.id()),
-          missing.contains(Capability.STOCHASTIC_STEP)
-              ? "Maybe choose a stochastic sampler, for example sampler: {kind: sde}."
-              : "Maybe choose another strategy or model for this arm.");
-    }
+    Pairing.requireCapabilities(
+        strategy, model, "strategy (" + strategy.id() + ")", "model (" + model.id() + ")");
   }
 
   /**
@@ -57,67 +49,61 @@ public final class SearchEngine {
    * @param prompt the prompt
    */
   public static Cost sampleCost(GenerativeModel model, Verifier verifier, Prompt prompt) {
-    synchronized (model) {
-      List<Conditioning> encoded = model.encode(List.of(prompt));
-      try {
-        return new DefaultQuotes(
-                model, java.util.Map.of(VerifierRole.SEARCH, verifier), prompt, encoded.get(0))
-            .sample()
-            .plus(model.quote(new Work.Encode(prompt.text())));
-      } finally {
-        encoded.forEach(Conditioning::close);
-      }
-    }
+    DefaultQuotes quotes = new DefaultQuotes(model, Map.of(VerifierRole.SEARCH, verifier), prompt);
+    return quotes.encode().plus(quotes.sample());
   }
 
   /**
    * Runs one search.
    *
-   * @param request what to run
+   * @param asked what to run
    * @return a verified complete sample and the account of how it was found
    * @throws EspalierException CAPABILITY for an impossible pairing, BUDGET if the budget does not
    *     suffice for one sample or does not bound some verb, PLUGIN_CONTRACT if a plugin breaks its
    *     contract, NATIVE if the native engine fails
    */
-  public SearchOutcome run(SearchRequest request) {
-    GenerativeModel model = request.model();
-    requireCapabilities(request.strategy().card(), model.card());
+  public SearchOutcome run(SearchRequest asked) {
+    GenerativeModel model = asked.model();
+    requireCapabilities(
+        asked.strategy().card(), NativeGate.guard(model.getClass().getName(), "card", model::card));
+    SearchRequest request = bounded(asked);
     for (VerifierRole role : request.strategy().card().roles()) {
-      if (!request.verifiers().containsKey(role)) {
-        throw new EspalierException(
-            EspalierException.Code.CAPABILITY,
-            "The strategy (%s) asks for the verifier role (%s), which this search has not."
-                .formatted(request.strategy().card().id(), role),
-            "Maybe set verifiers." + role.name().toLowerCase(Locale.ROOT) + ".");
-      }
+      Pairing.requireRole(
+          request.verifiers(), role, "The strategy (" + request.strategy().card().id() + ")");
     }
     long start = request.options().nanoTime().getAsLong();
-    NativeGate gate = new NativeGate(request.options().nanoTime());
+    NativeGate gate = new NativeGate(request.options());
     Ledger ledger = new Ledger(request.budget());
-    NativeGate.Measured<List<Conditioning>> encoded =
-        gate.call(model, () -> model.encode(List.of(request.prompt())));
-    ModelCalls.requireSize(model.card().id(), "encode", encoded.result(), 1);
-    try (Conditioning conditioning = encoded.result().get(0)) {
-      DefaultQuotes quotes =
-          new DefaultQuotes(model, request.verifiers(), request.prompt(), conditioning);
-      Cost encode = model.quote(new Work.Encode(request.prompt().text()));
-      requireBounded(request.budget(), quotes);
-      try (Ledger.Reservation reservation = ledger.reserve("encode", encode, quotes.sample())) {
+    DefaultQuotes quotes = new DefaultQuotes(model, request.verifiers(), request.prompt());
+    Cost encode = quotes.encode();
+    try (Ledger.Reservation reservation = reserve(request, ledger, quotes, encode)) {
+      NativeGate.Measured<List<Conditioning>> encoded =
+          gate.call(model, "encode", () -> model.encode(List.of(request.prompt())));
+      ModelCalls.requireSize(NativeGate.id(model), "encode", encoded.result(), 1);
+      try (Conditioning conditioning = encoded.result().get(0)) {
         reservation.commit(Phase.ENCODE, encoded.generated(encode.nfe()));
-      } catch (BudgetExhaustedException e) {
-        ComputeUnit unit = request.budget().unit();
-        throw new EspalierException(
-            EspalierException.Code.BUDGET,
-            "The budget (%s %s) does not suffice for one sample of the model (%s), which costs %s."
-                .formatted(
-                    Ledger.number(request.budget().limit()),
-                    unit.name().toLowerCase(Locale.ROOT),
-                    model.card().id(),
-                    Ledger.number(unit.of(quotes.sample().plus(encode)))),
-            "Maybe set a budget of 1x or more.",
-            e);
+        reservation.close();
+        return search(request, conditioning, ledger, quotes, gate, start);
       }
-      return search(request, conditioning, ledger, quotes, gate, start);
+    }
+  }
+
+  private static Ledger.Reservation reserve(
+      SearchRequest request, Ledger ledger, DefaultQuotes quotes, Cost encode) {
+    try {
+      return ledger.reserve("encode", encode, quotes.sample());
+    } catch (BudgetExhaustedException e) {
+      ComputeUnit unit = request.budget().unit();
+      throw new EspalierException(
+          EspalierException.Code.BUDGET,
+          "The budget (%s %s) does not suffice for one sample of the model (%s), which costs %s."
+              .formatted(
+                  Ledger.number(request.budget().limit()),
+                  unit.name().toLowerCase(Locale.ROOT),
+                  request.model().card().id(),
+                  Ledger.number(unit.of(quotes.sample().plus(encode)))),
+          "Maybe set a budget of 1x or more.",
+          e);
     }
   }
 
@@ -145,7 +131,7 @@ public final class SearchEngine {
         try {
           context.finishFromEscrow();
         } catch (BudgetExhaustedException e) {
-          // Only failed verdicts can have used up what was held back: told below.
+          // Only failed verdicts can have used up what was held back: said below.
         }
       }
       Node best = incumbent.best();
@@ -177,9 +163,30 @@ public final class SearchEngine {
           ledger.remaining(Cost.ZERO),
           incumbent.curve(),
           tree,
-          Math.max(0, end - start - gate.nativeNanos()),
-          end - start);
+          Math.max(0, end - start - gate.nativeNanos() - gate.waitNanos()),
+          end - start,
+          gate.waitNanos(),
+          Independent.share(
+              context.store().nodes(), quotes, request.budget().unit(), ledger.spent()),
+          failed(context.store().nodes()),
+          accuracy(request),
+          request.budget());
     }
+  }
+
+  private static long failed(List<Node> nodes) {
+    return nodes.stream()
+        .flatMap(node -> node.verdicts.values().stream())
+        .filter(verdict -> verdict instanceof Verdict.Failed)
+        .count();
+  }
+
+  private static Accuracy accuracy(SearchRequest request) {
+    Accuracy accuracy = Accuracy.EXACT;
+    for (Verifier verifier : request.verifiers().values()) {
+      accuracy = accuracy.and(verifier.card().accuracy());
+    }
+    return accuracy;
   }
 
   /** A close without checked exceptions, for try-with-resources. */
@@ -205,23 +212,69 @@ public final class SearchEngine {
     return node;
   }
 
-  /** Refuses a budget under which expanding or verifying would be free and without end. */
-  private static void requireBounded(Budget budget, DefaultQuotes quotes) {
-    requireBounded(budget, "expand", quotes.expand(0, 1, false));
-    requireBounded(budget, "verify", quotes.judge(VerifierRole.SEARCH));
+  private static SearchRequest bounded(SearchRequest request) {
+    Map<VerifierRole, Verifier> asked = new EnumMap<>(request.verifiers());
+    asked.keySet().retainAll(request.strategy().card().roles());
+    Budget budget =
+        bounded(
+            request.budget(),
+            request.model(),
+            request.verifiers(),
+            asked.keySet(),
+            request.prompt());
+    return budget.equals(request.budget()) ? request : request.withBudget(budget);
   }
 
-  private static void requireBounded(Budget budget, String verb, Cost cost) {
-    boolean bounded = budget.unit().of(cost) > 0;
-    for (ComputeUnit unit : budget.caps().keySet()) {
-      bounded |= unit != ComputeUnit.SECONDS && unit.of(cost) > 0;
-    }
-    if (!bounded) {
-      throw new EspalierException(
-          EspalierException.Code.BUDGET,
-          "Under a budget in %s the call %s is free and has no cap, so a search need not end."
-              .formatted(budget.unit().name().toLowerCase(Locale.ROOT), verb),
-          "Maybe add budgets.caps: {verifier_calls: ...}, or use the unit flops.");
-    }
+  /**
+   * The budget under which a search really runs: see {@link Pairing#bounded}.
+   *
+   * @param budget as it was asked for
+   * @param model what is searched
+   * @param verifiers by role
+   * @param roles that the strategy asks; the search verifier counts in any case
+   * @param prompt what is searched for
+   */
+  public static Budget bounded(
+      Budget budget,
+      GenerativeModel model,
+      Map<VerifierRole, Verifier> verifiers,
+      Set<VerifierRole> roles,
+      Prompt prompt) {
+    DefaultQuotes quotes = new DefaultQuotes(model, verifiers, prompt);
+    Map<VerifierRole, Cost> verdicts = new EnumMap<>(VerifierRole.class);
+    verdicts.put(VerifierRole.SEARCH, quotes.judge(VerifierRole.SEARCH));
+    roles.forEach(role -> verdicts.put(role, quotes.judge(role)));
+    return Pairing.bounded(budget, quotes.sample(), quotes.expand(0, 1, false), verdicts);
   }
+
+  /**
+   * Has an image judged outside a search, as an evaluator does: with the checks, the locks and the
+   * retries of a search. The verifier gets a copy of the image.
+   *
+   * @param verifier who judges
+   * @param candidate a name for the image
+   * @param prompt what it should show
+   * @param image the image
+   * @param options of the engine
+   */
+  public static Judged judge(
+      Verifier verifier, String candidate, Prompt prompt, RgbImage image, EngineOptions options) {
+    Cost quote = DefaultQuotes.judge(verifier, prompt, image.width(), image.height());
+    Judging.Judged judged =
+        Judging.judge(
+            new NativeGate(options),
+            verifier,
+            List.of(new Judgement(candidate, prompt, Artifact.of(image.copy()))),
+            quote);
+    Ledger.requireWithin("verify", judged.cost(), quote);
+    return new Judged(judged.verdicts().get(0), judged.cost());
+  }
+
+  /**
+   * A verdict on one image.
+   *
+   * @param verdict what the verifier said
+   * @param cost what it took
+   */
+  public record Judged(Verdict verdict, Cost cost) {}
 }

@@ -1,6 +1,8 @@
 package org.espalier.engine;
 
 import java.util.List;
+import org.espalier.compute.Accuracy;
+import org.espalier.compute.Budget;
 import org.espalier.compute.LedgerSnapshot;
 import org.espalier.spi.RgbImage;
 import org.jspecify.annotations.Nullable;
@@ -20,8 +22,17 @@ import org.jspecify.annotations.Nullable;
  * @param remaining what was left in the budget's unit
  * @param curve the incumbent after each verification that changed it
  * @param tree every trajectory of the search
- * @param engineNanos wall time outside native calls, in nanoseconds
- * @param wallNanos wall time of the whole search, in nanoseconds
+ * @param engineNanos wall time outside native calls and waiting, in nanoseconds
+ * @param wallNanos wall time of the whole search, in nanoseconds, waiting included
+ * @param waitNanos wall time spent waiting for other searches that use the same model or verifier,
+ *     and for services to recover; no part of what the search itself takes
+ * @param independent the share of the spend, from 0 to 1, that went into samples drawn
+ *     independently of everything that the search had seen: 1 for best-of-n, and for a search whose
+ *     budget was too small to search
+ * @param failedVerdicts how many verdicts were failures
+ * @param accuracy how far the account can be believed
+ * @param budget under which the search ran: as it was asked for, and with caps where it bounded
+ *     some verb not at all
  */
 public record SearchOutcome(
     Stop stop,
@@ -36,7 +47,12 @@ public record SearchOutcome(
     List<IncumbentPoint> curve,
     List<TreeNode> tree,
     long engineNanos,
-    long wallNanos) {
+    long wallNanos,
+    long waitNanos,
+    double independent,
+    long failedVerdicts,
+    Accuracy accuracy,
+    Budget budget) {
 
   /** Why a search ended. */
   public enum Stop {
@@ -51,6 +67,11 @@ public record SearchOutcome(
   public SearchOutcome {
     curve = List.copyOf(curve);
     tree = List.copyOf(tree);
+  }
+
+  /** Wall time of the search itself, in nanoseconds: the engine's and the native calls'. */
+  public long ownNanos() {
+    return Math.max(0, wallNanos - waitNanos);
   }
 
   /**

@@ -39,4 +39,13 @@ public record SearchRequest(
     }
     verifiers = Map.copyOf(new EnumMap<>(verifiers));
   }
+
+  /**
+   * The same search under another budget.
+   *
+   * @param other what may be spent
+   */
+  public SearchRequest withBudget(Budget other) {
+    return new SearchRequest(id, strategy, model, verifiers, prompt, other, key, options);
+  }
 }

@@ -6,10 +6,11 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import org.espalier.api.EspalierException;
+import org.espalier.api.Noise;
 import org.espalier.api.Trajectory;
 import org.espalier.compute.Cost;
+import org.espalier.spi.Closing;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,8 +24,6 @@ final class StateStore {
 
   /** Nodes whose handle the strategy holds, each once. */
   private final List<Node> held = new ArrayList<>();
-
-  private long open;
 
   StateStore(int horizon, long maxTrajectories) {
     this.horizon = horizon;
@@ -42,7 +41,6 @@ final class StateStore {
     }
     Node node = new Node(this, all.size(), parent, verb, state, noise, cost);
     all.add(node);
-    open++;
     if (node.dependent && parent != null) {
       parent.references++;
     }
@@ -123,53 +121,28 @@ final class StateStore {
     closeAll(referenced);
   }
 
-  private void closeAll(List<Node> nodes) {
-    RuntimeException failure = null;
-    for (Node node : nodes) {
-      try {
-        release(node);
-      } catch (RuntimeException e) {
-        if (failure == null) {
-          failure = e;
-        } else {
-          failure.addSuppressed(e);
-        }
-      }
+  private void closeAll(List<Node> youngestFirst) {
+    List<AutoCloseable> releases = new ArrayList<>(youngestFirst.size());
+    for (int i = youngestFirst.size() - 1; i >= 0; i--) {
+      Node node = youngestFirst.get(i);
+      releases.add(() -> release(node));
     }
-    if (failure != null) {
-      throw failure;
-    }
+    Closing.all(releases);
   }
 
   /** Closes everything, youngest first, whatever holds it. */
   void closeAll() {
-    RuntimeException failure = null;
     held.forEach(node -> node.held = false);
     held.clear();
-    for (int i = all.size() - 1; i >= 0; i--) {
-      Node node = all.get(i);
+    List<ModelState> open = new ArrayList<>();
+    for (Node node : all) {
       ModelState state = node.state;
       if (state != null) {
         node.state = null;
-        open--;
-        try {
-          state.close();
-        } catch (RuntimeException e) {
-          if (failure == null) {
-            failure = e;
-          } else {
-            failure.addSuppressed(e);
-          }
-        }
+        open.add(state);
       }
     }
-    if (failure != null) {
-      throw failure;
-    }
-  }
-
-  long openStates() {
-    return open;
+    Closing.all(open);
   }
 
   List<Node> nodes() {
@@ -181,7 +154,6 @@ final class StateStore {
     while (node != null && node.references == 0 && node.state != null) {
       ModelState state = node.state;
       node.state = null;
-      open--;
       node.image = null;
       Node parent = node.dependent ? node.parent : null;
       try {

@@ -17,9 +17,9 @@ final class Books {
   private Books() {}
 
   /** Every rule that an outcome breaks, in words. */
-  static List<String> faults(
-      SearchOutcome outcome, Budget budget, WorkCounters model, WorkCounters verifiers) {
+  static List<String> faults(SearchOutcome outcome, WorkCounters model, WorkCounters verifiers) {
     List<String> faults = new ArrayList<>();
+    Budget budget = outcome.budget();
     Cost total = outcome.ledger().total();
     Cost sum = Cost.ZERO;
     for (Map.Entry<Phase, Cost> phase : outcome.ledger().byPhase().entrySet()) {
@@ -69,6 +69,9 @@ final class Books {
       }
       last = point.score();
       spent = point.spent();
+    }
+    if (!(outcome.independent() >= 0 && outcome.independent() <= 1)) {
+      faults.add("a share of " + outcome.independent() + " is said to be independent samples");
     }
     if (last != outcome.incumbentScore()) {
       faults.add("the curve ends at " + last + ", the incumbent has " + outcome.incumbentScore());

@@ -6,9 +6,15 @@ import static org.assertj.core.api.Assertions.fail;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.OptionalDouble;
+import java.util.Set;
+import java.util.stream.IntStream;
 import org.espalier.api.Capability;
 import org.espalier.api.DrawKey;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Artifact;
@@ -17,7 +23,6 @@ import org.espalier.spi.Conditioning;
 import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
@@ -63,6 +68,14 @@ public abstract class ModelContract {
   /** By how much a channel of a pixel may differ between batch sizes; 0 on a deterministic CPU. */
   protected int pixelTolerance() {
     return 0;
+  }
+
+  /**
+   * Whether {@link Noise.Mode} is the most probable of all outcomes of a step: not where a step
+   * draws several tokens one after the other, each the most probable one after those before it.
+   */
+  protected boolean modeIsTheMostProbable() {
+    return true;
   }
 
   @BeforeEach
@@ -259,10 +272,127 @@ public abstract class ModelContract {
   }
 
   @Test
+  void mixesNoise() {
+    RgbImage first = decode(rollOut(begin(noise(0)), noise(0)));
+    Noise only = new Noise.Mix(List.of(noise(0), noise(1)), List.of(3.0, 0.0));
+    assertSame(decode(rollOut(begin(only), only)), first, "a mix of one part and that part");
+    Noise mirrored = new Noise.Mix(List.of(noise(0)), List.of(-1.0));
+    assertThat(decode(rollOut(begin(mirrored), mirrored)).rgb())
+        .as("an antithetic draw and its original")
+        .isNotEqualTo(first.rgb());
+    Noise twice = new Noise.Mix(List.of(mirrored), List.of(-1.0));
+    assertSame(decode(rollOut(begin(twice), twice)), first, "a draw mirrored twice");
+    Noise child = new Noise.Mix(List.of(noise(0), noise(1)), List.of(1.0, 1.0));
+    RgbImage crossed = decode(rollOut(begin(child), child));
+    assertSame(decode(rollOut(begin(child), child)), crossed, "a crossover, twice");
+    assertThat(crossed.rgb()).as("a crossover and its parent").isNotEqualTo(first.rgb());
+  }
+
+  @Test
   void hasAMode() {
     Noise mode = new Noise.Mode();
     RgbImage first = decode(rollOut(begin(mode), mode));
     assertSame(decode(rollOut(begin(mode), mode)), first, "the most probable outcome, twice");
+    assertThat(decode(rollOut(begin(noise(0)), noise(0))).rgb())
+        .as("the most probable outcome and a sample")
+        .isNotEqualTo(first.rgb());
+  }
+
+  /**
+   * Following one noise to the end and taking a new one at each step must give images of the same
+   * distribution. Where the numbers of a noise do not depend on the step, all steps of the former
+   * move in the same direction, and such images spread wider.
+   */
+  @Test
+  void usesNewNumbersAtEachStep() {
+    long stochastic =
+        IntStream.range(0, model.card().horizon()).filter(model.card().stochasticStep()).count();
+    assumeThat(stochastic).as("stochastic steps").isGreaterThan(1);
+    double followed = spread((row, step) -> noise(row));
+    double fresh = spread((row, step) -> noise(1_000 + 100 * row + step));
+    assertThat(followed / fresh)
+        .as("spread of images that follow one noise, by that of new noise at each step")
+        .isBetween(0.4, 2.5);
+  }
+
+  /** The variance of the mean brightness of some samples. */
+  private double spread(IntFunction2<Noise> noises) {
+    int rows = 32;
+    List<Root> roots = new ArrayList<>();
+    for (int row = 0; row < rows; row++) {
+      roots.add(new Root(conditioning, noises.apply(row, 0)));
+    }
+    List<ModelState> front = model.begin(roots);
+    open.addAll(front);
+    for (int step = 0; step < model.card().horizon(); step++) {
+      List<Branch> branches = new ArrayList<>();
+      for (int row = 0; row < rows; row++) {
+        branches.add(
+            new Branch(front.get(row), conditioning, List.of(noises.apply(row, step + 1))));
+      }
+      List<ModelState> next = new ArrayList<>();
+      model.expand(branches).forEach(next::addAll);
+      open.addAll(next);
+      front = next;
+    }
+    List<DecodeRow> decoding = new ArrayList<>();
+    front.forEach(state -> decoding.add(new DecodeRow(state, conditioning)));
+    List<Artifact> artifacts = model.decode(decoding);
+    double[] means = artifacts.stream().mapToDouble(image -> mean(image.image())).toArray();
+    artifacts.forEach(Artifact::close);
+    closeAll();
+    double mean = Arrays.stream(means).average().orElseThrow();
+    return Arrays.stream(means).map(value -> (value - mean) * (value - mean)).sum() / (rows - 1);
+  }
+
+  private static double mean(RgbImage image) {
+    double sum = 0;
+    for (byte value : image.rgb()) {
+      sum += value & 0xff;
+    }
+    return sum / image.rgb().length;
+  }
+
+  @FunctionalInterface
+  private interface IntFunction2<T> {
+    T apply(int first, int second);
+  }
+
+  @Test
+  void logProbabilitiesAreThoseOfTheDraws() {
+    assumeThat(model.card().capabilities()).as("capabilities").contains(Capability.LOG_PROB);
+    ModelState root = begin(noise(0));
+    assertThat(logProb(root)).as("log-probability of a root, which has drawn nothing").isZero();
+    Noise[] draws = new Noise[9];
+    draws[0] = new Noise.Mode();
+    for (int i = 1; i < draws.length; i++) {
+      draws[i] = noise(i);
+    }
+    List<ModelState> children = expand(root, draws);
+    double mode = modeIsTheMostProbable() ? logProb(children.get(0)) : 0;
+    Set<Double> different = new HashSet<>();
+    for (ModelState child : children) {
+      assertThat(logProb(child))
+          .as("log-probability of a draw: not above 0, nor above that of the most probable draw")
+          .isLessThanOrEqualTo(Math.min(0, mode) + 1e-6);
+      different.add(logProb(child));
+    }
+    assertThat(different).as("log-probabilities of different draws").hasSizeGreaterThan(1);
+    ModelState state = children.get(1);
+    while (state.step() < model.card().horizon()) {
+      ModelState next = expand(state, noise(1)).get(0);
+      assertThat(logProb(next))
+          .as("log-probability of all draws up to step " + next.step())
+          .isLessThanOrEqualTo(logProb(state) + 1e-6);
+      state = next;
+    }
+  }
+
+  private static double logProb(ModelState state) {
+    OptionalDouble value = state.logProb();
+    assertThat(value).as("log-probability of a state at step " + state.step()).isPresent();
+    assertThat(value.getAsDouble()).isFinite();
+    return value.getAsDouble();
   }
 
   @Test
@@ -279,14 +409,16 @@ public abstract class ModelContract {
       int step = state.step();
       WorkCounters before = model.counters();
       List<ModelState> children = expand(state, noise(0), noise(1));
-      Cost fresh = model.quote(new Work.Step(conditioning, step, 2, false));
+      Cost fresh = model.quote(new Work.Step(PROMPT, step, 2, false));
       assertCounted(before, fresh, "expand at step " + step);
-      assertThat(fresh.nfe()).as("siblings count each").isEqualTo(2);
+      long each = model.quote(new Work.Step(PROMPT, step, 1, false)).nfe();
+      assertThat(each).as("evaluations of one draw").isPositive();
+      assertThat(fresh.nfe()).as("siblings count each").isEqualTo(2 * each);
       before = model.counters();
       expand(state, noise(3));
-      Cost again = model.quote(new Work.Step(conditioning, step, 1, true));
+      Cost again = model.quote(new Work.Step(PROMPT, step, 1, true));
       assertCounted(before, again, "second expand at step " + step);
-      assertThat(again.nfe()).isEqualTo(1);
+      assertThat(again.nfe()).isEqualTo(each);
       state = children.get(0);
       boolean last = state.step() == model.card().horizon();
       if (last || model.card().capabilities().contains(Capability.PREVIEW)) {
@@ -294,14 +426,14 @@ public abstract class ModelContract {
         ModelState shown = children.get(1);
         before = model.counters();
         decode(shown);
-        Cost decoded = model.quote(new Work.Decode(conditioning, shown.step()));
+        Cost decoded = model.quote(new Work.Decode(PROMPT, shown.step()));
         assertCounted(before, decoded, "decode at step " + shown.step());
         assertThat(decoded.decodes()).isEqualTo(1);
         assertThat(model.counters().since(before).images()).isEqualTo(1);
         if (!last && decoded.rows() > 0) {
           before = model.counters();
           expand(shown, noise(4));
-          Cost reused = model.quote(new Work.Step(conditioning, shown.step(), 1, true));
+          Cost reused = model.quote(new Work.Step(PROMPT, shown.step(), 1, true));
           assertCounted(before, reused, "expand after its preview at step " + shown.step());
         }
       }
@@ -325,8 +457,9 @@ public abstract class ModelContract {
                 new Branch(root, conditioning, List.of(noise(0))),
                 new Branch(root, conditioning, List.of(noise(1)))));
     children.forEach(open::addAll);
-    Cost once = model.quote(new Work.Step(conditioning, 0, 1, false));
-    assertCounted(before, once, "one state twice in a batch");
+    Cost once = model.quote(new Work.Step(PROMPT, 0, 1, false));
+    Cost draw = model.quote(new Work.Step(PROMPT, 0, 1, true));
+    assertCounted(before, once.plus(draw), "one state twice in a batch");
   }
 
   @Test

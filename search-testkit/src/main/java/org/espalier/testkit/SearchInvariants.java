@@ -39,6 +39,15 @@ public final class SearchInvariants implements BeforeEachCallback, AfterEachCall
 
   @Override
   public void afterEach(ExtensionContext context) {
+    check(context.getDisplayName());
+  }
+
+  /**
+   * Checks all searches since the last check.
+   *
+   * @param after what has ended, for the failure
+   */
+  static void check(String after) {
     List<String> faults = new ArrayList<>();
     for (TrackedModel model : MODELS) {
       faults.addAll(model.faults());
@@ -52,8 +61,7 @@ public final class SearchInvariants implements BeforeEachCallback, AfterEachCall
     MODELS.clear();
     FAULTS.clear();
     if (!faults.isEmpty()) {
-      throw new AssertionError(
-          "after " + context.getDisplayName() + ":\n  " + String.join("\n  ", faults));
+      throw new AssertionError("after " + after + ":\n  " + String.join("\n  ", faults));
     }
   }
 }

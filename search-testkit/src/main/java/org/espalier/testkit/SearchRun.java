@@ -8,6 +8,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.TreeMap;
 import org.espalier.compute.Budget;
+import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
 import org.espalier.engine.IncumbentPoint;
 import org.espalier.engine.SearchOutcome;
@@ -16,13 +17,11 @@ import org.espalier.engine.TreeNode;
 /** A search that has ended, to be asserted upon. */
 public final class SearchRun {
   private final SearchOutcome outcome;
-  private final Budget budget;
   private final TrackedModel model;
   private final List<String> faults;
 
-  SearchRun(SearchOutcome outcome, Budget budget, TrackedModel model, List<String> faults) {
+  SearchRun(SearchOutcome outcome, TrackedModel model, List<String> faults) {
     this.outcome = outcome;
-    this.budget = budget;
     this.model = model;
     this.faults = List.copyOf(faults);
   }
@@ -49,7 +48,27 @@ public final class SearchRun {
 
   /** How much of the budget was used, from 0 to 1. */
   public double utilisation() {
+    Budget budget = outcome.budget();
     return budget.unit().of(spent()) / budget.limit();
+  }
+
+  /**
+   * Whether the budget and its caps hold some further work.
+   *
+   * @param work what it would cost
+   */
+  public boolean hasRoomFor(Cost work) {
+    Budget budget = outcome.budget();
+    for (ComputeUnit unit : ComputeUnit.values()) {
+      double limit = budget.caps().getOrDefault(unit, Double.POSITIVE_INFINITY);
+      if (unit == budget.unit()) {
+        limit = Math.min(limit, budget.limit());
+      }
+      if (unit != ComputeUnit.SECONDS && unit.of(spent()) + unit.of(work) > limit) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /**

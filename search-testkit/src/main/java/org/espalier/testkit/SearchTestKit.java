@@ -21,6 +21,7 @@ import org.espalier.engine.SearchRequest;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.StrategyProvider;
 import org.espalier.spi.Verifier;
+import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
 
 /**
@@ -216,10 +217,9 @@ public final class SearchTestKit {
     List<String> faults =
         Books.faults(
             outcome,
-            budget,
             model.counters().since(modelBefore),
             verifierCounters().since(verifiersBefore));
-    SearchRun run = new SearchRun(outcome, budget, tracked, faults);
+    SearchRun run = new SearchRun(outcome, tracked, faults);
     SearchInvariants.watch(run);
     return run;
   }
@@ -231,6 +231,11 @@ public final class SearchTestKit {
       throw new AssertionError("the search verifier is always set");
     }
     return SearchEngine.sampleCost(model, search, prompt);
+  }
+
+  /** What encoding the prompt costs, which {@link #sampleCost} includes. */
+  public Cost encodingCost() {
+    return model.quote(new Work.Encode(prompt));
   }
 
   private WorkCounters verifierCounters() {

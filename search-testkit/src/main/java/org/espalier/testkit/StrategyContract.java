@@ -10,6 +10,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.espalier.api.AutoInt;
@@ -24,6 +26,7 @@ import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
 import org.espalier.engine.IncumbentPoint;
+import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.TreeNode;
 import org.espalier.spi.GenerativeModel;
 import org.junit.jupiter.api.DynamicTest;
@@ -39,6 +42,12 @@ import org.junit.jupiter.api.extension.ExtendWith;
 public abstract class StrategyContract {
   private static final long SEED = 90_210;
   private static final List<Double> MULTIPLES = List.of(1.0, 1.4, 2.0, 3.0, 5.0, 9.5, 24.0);
+
+  /**
+   * Budgets at which strategies change from independent samples to a search of their least size.
+   */
+  private static final List<Double> SIZED =
+      List.of(1.0, 1.3, 2.0, 2.7, 3.0, 4.0, 5.5, 6.0, 8.0, 11.3, 16.0, 24.0, 40.0);
 
   /** A new strategy with the parameters under test; sized from the budget where it can be. */
   protected abstract SearchStrategy strategy();
@@ -67,6 +76,18 @@ public abstract class StrategyContract {
    */
   protected int tasks() {
     return 60;
+  }
+
+  /**
+   * Whether the strategy under test sizes itself from its budget, so that it must spend what that
+   * holds. By default this is tried out: one that spends no more of a budget twice as large has a
+   * size of its own, or stops when it is content.
+   */
+  protected boolean spendsAll() {
+    Supplier<GenerativeModel> model = supported().get(0);
+    double some = kit(model.get()).samples(150).run().spent().flops();
+    double twice = kit(model.get()).samples(300).run().spent().flops();
+    return twice > 1.5 * some;
   }
 
   /** The toy models. */
@@ -102,63 +123,123 @@ public abstract class StrategyContract {
     return kit;
   }
 
-  @Test
-  void neverOvershootsAndAlwaysAnswersWithAVerifiedSample() {
-    for (Supplier<GenerativeModel> model : supported()) {
-      for (double multiple : MULTIPLES) {
-        SearchRun run = kit(model.get()).samples(multiple).run().balances().leavesNothing();
-        assertThat(run.score()).isFinite();
-        assertThat(run.outcome().incumbentScore()).isGreaterThanOrEqualTo(run.score());
-      }
-    }
+  /** One test for each model that the strategy supports. */
+  private Stream<DynamicTest> onEachModel(Consumer<Supplier<GenerativeModel>> body) {
+    return supported().stream()
+        .map(model -> DynamicTest.dynamicTest(model.get().toString(), () -> checked(model, body)));
   }
 
-  @Test
-  void keepsBudgetsInEveryUnit() {
-    for (Supplier<GenerativeModel> model : supported()) {
-      Cost sample = kit(model.get()).sampleCost();
-      for (int n : List.of(1, 2, 7, 16)) {
-        Map<ComputeUnit, Double> calls = Map.of(ComputeUnit.VERIFIER_CALLS, 2.0 * n);
-        for (Budget budget :
-            List.of(
-                new Budget(ComputeUnit.NFE, n * sample.nfe(), calls),
-                new Budget(
-                    ComputeUnit.SAMPLES,
-                    n,
-                    Map.of(
-                        ComputeUnit.NFE,
-                        3.0 * n * sample.nfe(),
+  /** One test for each model that the strategy supports and each budget in whole samples. */
+  private Stream<DynamicTest> onEachModelAndBudget(
+      List<Double> multiples, BiConsumer<Supplier<GenerativeModel>, Double> body) {
+    return supported().stream()
+        .flatMap(
+            model ->
+                multiples.stream()
+                    .map(
+                        multiple ->
+                            DynamicTest.dynamicTest(
+                                "%s at %s samples".formatted(model.get(), multiple),
+                                () -> checked(model, some -> body.accept(some, multiple)))));
+  }
+
+  /** With the invariants checked after each, whose name then stands in the failure. */
+  private static void checked(
+      Supplier<GenerativeModel> model, Consumer<Supplier<GenerativeModel>> body) {
+    body.accept(model);
+    SearchInvariants.check("the search of " + model.get());
+  }
+
+  @TestFactory
+  Stream<DynamicTest> neverOvershootsAndAlwaysAnswersWithAVerifiedSample() {
+    return onEachModelAndBudget(
+        MULTIPLES,
+        (model, multiple) -> {
+          SearchRun run = kit(model.get()).samples(multiple).run().balances().leavesNothing();
+          assertThat(run.score()).isFinite();
+          assertThat(run.outcome().incumbentScore()).isGreaterThanOrEqualTo(run.score());
+        });
+  }
+
+  /**
+   * A strategy that sizes itself from the budget finishes what it begins, so that the engine need
+   * not finish a sample for it from what was held back; and it leaves no room for another sample.
+   */
+  @TestFactory
+  Stream<DynamicTest> spendsItsBudgetAndFinishesWhatItBegins() {
+    assumeThat(spendsAll()).as("this strategy sizes itself from the budget").isTrue();
+    return onEachModelAndBudget(
+        SIZED,
+        (model, multiple) -> {
+          SearchTestKit kit = kit(model.get());
+          assertSpent(kit.samples(multiple).run(), sampleOf(kit));
+          Cost sample = kit.sampleCost();
+          SearchTestKit inNfe = kit(model.get());
+          long nfe = (long) (multiple * sample.nfe());
+          assertSpent(inNfe.nfe(nfe).run(), sampleOf(inNfe));
+        });
+  }
+
+  private static Cost sampleOf(SearchTestKit kit) {
+    return kit.sampleCost().minus(kit.encodingCost());
+  }
+
+  private static void assertSpent(SearchRun run, Cost sample) {
+    assertThat(run.outcome().stop())
+        .as("why the search ended: not because it ran out of budget before its first verdict")
+        .isNotEqualTo(SearchOutcome.Stop.ESCROW);
+    assertThat(run.hasRoomFor(sample)).as("room for another sample is left").isFalse();
+  }
+
+  @TestFactory
+  Stream<DynamicTest> keepsBudgetsInEveryUnit() {
+    return onEachModel(
+        model -> {
+          Cost sample = kit(model.get()).sampleCost();
+          for (int n : List.of(1, 2, 7, 16)) {
+            Map<ComputeUnit, Double> calls = Map.of(ComputeUnit.VERIFIER_CALLS, 2.0 * n);
+            for (Budget budget :
+                List.of(
+                    new Budget(ComputeUnit.NFE, n * sample.nfe(), calls),
+                    new Budget(
+                        ComputeUnit.SAMPLES,
+                        n,
+                        Map.of(
+                            ComputeUnit.NFE,
+                            3.0 * n * sample.nfe(),
+                            ComputeUnit.VERIFIER_CALLS,
+                            2.0 * n)),
+                    new Budget(
                         ComputeUnit.VERIFIER_CALLS,
-                        2.0 * n)),
-                new Budget(
-                    ComputeUnit.VERIFIER_CALLS,
-                    n,
-                    Map.of(ComputeUnit.NFE, 2.0 * n * sample.nfe())))) {
-          kit(model.get()).budget(budget).run().balances().leavesNothing();
-        }
-      }
-    }
+                        n,
+                        Map.of(ComputeUnit.NFE, 2.0 * n * sample.nfe())))) {
+              kit(model.get()).budget(budget).run().balances().leavesNothing();
+            }
+          }
+        });
   }
 
-  @Test
-  void refusesABudgetBelowOneSample() {
-    for (Supplier<GenerativeModel> model : supported()) {
-      assertThatThrownBy(() -> kit(model.get()).samples(0.99).run())
-          .isInstanceOf(EspalierException.class)
-          .hasMessageStartingWith("[BUDGET]");
-    }
+  @TestFactory
+  Stream<DynamicTest> refusesABudgetBelowOneSample() {
+    return onEachModel(
+        model -> {
+          assertThatThrownBy(() -> kit(model.get()).samples(0.99).run())
+              .isInstanceOf(EspalierException.class)
+              .hasMessageStartingWith("[BUDGET]");
+        });
   }
 
-  @Test
-  void replaysIdentically() {
-    for (Supplier<GenerativeModel> model : supported()) {
-      SearchStrategy strategy = strategy();
-      String first = kit(strategy, model.get()).samples(9).run().fingerprint();
-      // Another search in between must leave no trace in the strategy.
-      kit(strategy, model.get()).samples(4).seed(7).prompt(Prompt.of("other", "a cube")).run();
-      assertThat(kit(strategy, model.get()).samples(9).run().fingerprint()).isEqualTo(first);
-      assertThat(kit(model.get()).samples(9).run().fingerprint()).isEqualTo(first);
-    }
+  @TestFactory
+  Stream<DynamicTest> replaysIdentically() {
+    return onEachModel(
+        model -> {
+          SearchStrategy strategy = strategy();
+          String first = kit(strategy, model.get()).samples(9).run().fingerprint();
+          // Another search in between must leave no trace in the strategy.
+          kit(strategy, model.get()).samples(4).seed(7).prompt(Prompt.of("other", "a cube")).run();
+          assertThat(kit(strategy, model.get()).samples(9).run().fingerprint()).isEqualTo(first);
+          assertThat(kit(model.get()).samples(9).run().fingerprint()).isEqualTo(first);
+        });
   }
 
   @Test
@@ -170,46 +251,49 @@ public abstract class StrategyContract {
     assertThat(fingerprints).as("searches with different seeds").hasSize(3);
   }
 
-  @Test
-  void isTheSameWhateverTheBatchSize() {
-    for (Supplier<GenerativeModel> model : supported()) {
-      Set<String> fingerprints = new HashSet<>();
-      for (int batch : List.of(1, 3, 8, 64)) {
-        fingerprints.add(kit(model.get()).samples(9).batch(batch).run().fingerprint());
-      }
-      assertThat(fingerprints).hasSize(1);
-    }
+  @TestFactory
+  Stream<DynamicTest> isTheSameWhateverTheBatchSize() {
+    return onEachModel(
+        model -> {
+          Set<String> fingerprints = new HashSet<>();
+          for (int batch : List.of(1, 3, 8, 64)) {
+            fingerprints.add(kit(model.get()).samples(9).batch(batch).run().fingerprint());
+          }
+          assertThat(fingerprints).hasSize(1);
+        });
   }
 
-  @Test
-  void isThreadSafe() {
-    for (Supplier<GenerativeModel> model : supported()) {
-      SearchStrategy strategy = strategy();
-      String alone = kit(strategy, model.get()).samples(6).run().fingerprint();
-      List<CompletableFuture<String>> together = new ArrayList<>();
-      for (int i = 0; i < 4; i++) {
-        together.add(
-            CompletableFuture.supplyAsync(
-                () -> kit(strategy, model.get()).samples(6).run().fingerprint()));
-      }
-      together.forEach(result -> assertThat(result.join()).isEqualTo(alone));
-    }
+  @TestFactory
+  Stream<DynamicTest> isThreadSafe() {
+    return onEachModel(
+        model -> {
+          SearchStrategy strategy = strategy();
+          String alone = kit(strategy, model.get()).samples(6).run().fingerprint();
+          List<CompletableFuture<String>> together = new ArrayList<>();
+          for (int i = 0; i < 4; i++) {
+            together.add(
+                CompletableFuture.supplyAsync(
+                    () -> kit(strategy, model.get()).samples(6).run().fingerprint()));
+          }
+          together.forEach(result -> assertThat(result.join()).isEqualTo(alone));
+        });
   }
 
-  @Test
-  void raisesItsIncumbentAndNeverLosesIt() {
-    for (Supplier<GenerativeModel> model : supported()) {
-      SearchRun run = kit(model.get()).samples(16).run().balances();
-      double best = Double.NEGATIVE_INFINITY;
-      for (TreeNode node : run.outcome().tree()) {
-        if (node.step() == model.get().card().horizon()
-            && node.verdicts().get(VerifierRole.SEARCH) instanceof Verdict.Scored scored) {
-          best = Math.max(best, scored.value());
-        }
-      }
-      List<IncumbentPoint> curve = run.outcome().curve();
-      assertThat(curve.get(curve.size() - 1).score()).isEqualTo(best);
-    }
+  @TestFactory
+  Stream<DynamicTest> raisesItsIncumbentAndNeverLosesIt() {
+    return onEachModel(
+        model -> {
+          SearchRun run = kit(model.get()).samples(16).run().balances();
+          double best = Double.NEGATIVE_INFINITY;
+          for (TreeNode node : run.outcome().tree()) {
+            if (node.step() == model.get().card().horizon()
+                && node.verdicts().get(VerifierRole.SEARCH) instanceof Verdict.Scored scored) {
+              best = Math.max(best, scored.value());
+            }
+          }
+          List<IncumbentPoint> curve = run.outcome().curve();
+          assertThat(curve.get(curve.size() - 1).score()).isEqualTo(best);
+        });
   }
 
   @Test
@@ -243,26 +327,27 @@ public abstract class StrategyContract {
         .hasMessageContaining("every verdict failed");
   }
 
-  @Test
-  void leaksNothingWhenTheModelFails() {
-    for (Supplier<GenerativeModel> model : supported()) {
-      int failures = 0;
-      for (int call = 1; call <= 24; call++) {
-        GenerativeModel made = model.get();
-        if (made instanceof ToyModel toy) {
-          SearchTestKit kit = kit(made).samples(9);
-          toy.failAt(call);
-          try {
-            kit.run();
-          } catch (EspalierException e) {
-            failures++;
-            assertThat(e).hasMessageStartingWith("[NATIVE]").hasMessageContaining("injected");
+  @TestFactory
+  Stream<DynamicTest> leaksNothingWhenTheModelFails() {
+    return onEachModel(
+        model -> {
+          int failures = 0;
+          for (int call = 1; call <= 24; call++) {
+            GenerativeModel made = model.get();
+            if (made instanceof ToyModel toy) {
+              SearchTestKit kit = kit(made).samples(9);
+              toy.failAt(call);
+              try {
+                kit.run();
+              } catch (EspalierException e) {
+                failures++;
+                assertThat(e).hasMessageStartingWith("[NATIVE]").hasMessageContaining("injected");
+              }
+              assertThat(toy.liveStates()).isZero();
+            }
           }
-          assertThat(toy.liveStates()).isZero();
-        }
-      }
-      assertThat(failures).as("injected failures that came through").isPositive();
-    }
+          assertThat(failures).as("injected failures that came through").isPositive();
+        });
   }
 
   @Test

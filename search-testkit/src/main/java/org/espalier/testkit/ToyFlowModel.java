@@ -3,7 +3,7 @@ package org.espalier.testkit;
 import java.util.EnumSet;
 import java.util.Set;
 import org.espalier.api.Capability;
-import org.espalier.spi.Noise;
+import org.espalier.api.Noise;
 
 /**
  * A flow model in miniature: a root is Gaussian noise, each step evaluates the network once and

@@ -8,6 +8,7 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.IntPredicate;
 import org.espalier.api.Capability;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Artifact;
@@ -17,12 +18,12 @@ import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelCard;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
 import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A generator small enough to know everything about it: what each call costs, which state is open,
@@ -39,6 +40,7 @@ public abstract sealed class ToyModel implements GenerativeModel
   private static final long DECODE_FLOPS_PER_PIXEL = 5_000;
   private final AtomicLong liveStates = new AtomicLong();
   private final ModelCard card;
+  private final Prices prices = new Prices();
   private long rows;
   private long tokens;
   private long flops;
@@ -103,22 +105,40 @@ public abstract sealed class ToyModel implements GenerativeModel
 
   @Override
   public final Cost quote(Work work) {
-    if (work instanceof Work.Encode encode) {
-      return Cost.generate(0, 1, encode.text().length(), encodeFlops(encode.text()));
+    return work.by(prices);
+  }
+
+  private final class Prices implements Work.Prices {
+    @Override
+    public Cost encode(Work.Encode work) {
+      return Cost.generate(0, 1, work.text().length(), encodeFlops(work.text()));
     }
-    if (work instanceof Work.Step step) {
-      return step.cached()
-          ? Cost.generate(step.draws(), 0, 0, 0)
+
+    @Override
+    public Cost begin(Work.Begin work) {
+      return Cost.ZERO;
+    }
+
+    @Override
+    public Cost step(Work.Step work) {
+      return work.cached()
+          ? Cost.generate(work.draws(), 0, 0, 0)
           : Cost.generate(
-              step.draws(),
+              work.draws(),
               rowsPerEvaluation(),
-              rowsPerEvaluation() * tokens(step.step()),
-              flops(step.step()));
+              rowsPerEvaluation() * tokens(work.step()),
+              flops(work.step()));
     }
-    if (work instanceof Work.Decode decode) {
-      return Cost.decode(1, decodeFlops(decode.step()));
+
+    @Override
+    public Cost rewind(Work.Rewind work) {
+      return Cost.ZERO;
     }
-    return Cost.ZERO;
+
+    @Override
+    public Cost decode(Work.Decode work) {
+      return Cost.decode(1, decodeFlops(work.step()));
+    }
   }
 
   @Override
@@ -135,7 +155,8 @@ public abstract sealed class ToyModel implements GenerativeModel
 
   @Override
   public final List<ModelState> begin(List<Root> batch) {
-    return allOrNothing(batch, root -> state(0, null, root(root.noise())));
+    return allOrNothing(
+        batch, root -> state(0, null, root(root.noise()), logProb(null, new double[0])));
   }
 
   @Override
@@ -154,7 +175,8 @@ public abstract sealed class ToyModel implements GenerativeModel
           }
           List<ModelState> children = new ArrayList<>();
           for (Noise noise : branch.draws()) {
-            ModelState child = state(parent.step() + 1, parent, next(parent, noise));
+            double[] values = next(parent, noise);
+            ModelState child = state(parent.step() + 1, parent, values, logProb(parent, values));
             children.add(child);
             made.add(child);
           }
@@ -173,7 +195,7 @@ public abstract sealed class ToyModel implements GenerativeModel
         batch,
         row -> {
           ToyState from = ((ToyState) row.state()).open();
-          return state(row.toStep(), null, renoise(from, row.toStep(), row.noise()));
+          return state(row.toStep(), null, renoise(from, row.toStep(), row.noise()), Double.NaN);
         });
   }
 
@@ -219,6 +241,15 @@ public abstract sealed class ToyModel implements GenerativeModel
 
   abstract double[] next(ToyState parent, Noise noise);
 
+  /**
+   * Log-probability of all draws up to some values; NaN without {@link Capability#LOG_PROB}.
+   *
+   * @param parent null for a root
+   */
+  double logProb(@Nullable ToyState parent, double[] values) {
+    return Double.NaN;
+  }
+
   abstract double[] renoise(ToyState from, int toStep, Noise noise);
 
   abstract boolean dependent(int step);
@@ -236,10 +267,14 @@ public abstract sealed class ToyModel implements GenerativeModel
     return ENCODE_FLOPS_PER_CHARACTER * text.length();
   }
 
-  private ToyState state(
-      int step, @org.jspecify.annotations.Nullable ToyState parent, double[] values) {
+  private ToyState state(int step, @Nullable ToyState parent, double[] values, double logProb) {
     return new ToyState(
-        liveStates, step, bytes(step), parent != null && dependent(step) ? parent : null, values);
+        liveStates,
+        step,
+        bytes(step),
+        parent != null && dependent(step) ? parent : null,
+        values,
+        logProb);
   }
 
   private RgbImage paint(ToyState state) {

@@ -1,8 +1,9 @@
 package org.espalier.testkit;
 
+import java.util.List;
 import java.util.SplittableRandom;
 import org.espalier.api.DrawKey;
-import org.espalier.spi.Noise;
+import org.espalier.api.Noise;
 
 /** Turns noise into numbers, as a pure function of (noise, step). */
 final class ToyNoise {
@@ -29,6 +30,14 @@ final class ToyNoise {
           result[i] = fresh;
         }
       }
+    } else if (noise instanceof Noise.Mix mix) {
+      List<double[]> parts = mix.parts().stream().map(part -> uniforms(part, step, count)).toList();
+      SplittableRandom random = random(mix.choice(), step);
+      for (int i = 0; i < count; i++) {
+        int part = mix.chosen(random.nextDouble());
+        double value = parts.get(part)[i];
+        result[i] = mix.weights().get(part) < 0 ? 1 - value : value;
+      }
     } else {
       java.util.Arrays.fill(result, 0.5);
     }
@@ -46,6 +55,13 @@ final class ToyNoise {
       double along = StrictMath.sqrt(1 - blend.radius() * blend.radius());
       for (int i = 0; i < count; i++) {
         result[i] = along * pivot[i] + blend.radius() * result[i];
+      }
+    } else if (noise instanceof Noise.Mix mix) {
+      for (int part = 0; part < mix.parts().size(); part++) {
+        double[] values = gaussians(mix.parts().get(part), step, count);
+        for (int i = 0; i < count; i++) {
+          result[i] += mix.weights().get(part) * values[i];
+        }
       }
     }
     return result;

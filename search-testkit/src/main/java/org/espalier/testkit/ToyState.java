@@ -1,5 +1,6 @@
 package org.espalier.testkit;
 
+import java.util.OptionalDouble;
 import java.util.concurrent.atomic.AtomicLong;
 import org.espalier.spi.ModelState;
 import org.jspecify.annotations.Nullable;
@@ -12,18 +13,27 @@ final class ToyState implements ModelState {
   final @Nullable ToyState parent;
   final double[] values;
 
+  /** Of all draws so far; NaN where the model has none. */
+  final double logProb;
+
   /** Whether the model holds the evaluation of this state. */
   boolean evaluated;
 
   private boolean closed;
 
   ToyState(
-      AtomicLong liveStates, int step, long bytes, @Nullable ToyState parent, double[] values) {
+      AtomicLong liveStates,
+      int step,
+      long bytes,
+      @Nullable ToyState parent,
+      double[] values,
+      double logProb) {
     this.liveStates = liveStates;
     this.step = step;
     this.bytes = bytes;
     this.parent = parent;
     this.values = values;
+    this.logProb = logProb;
     liveStates.incrementAndGet();
   }
 
@@ -40,6 +50,11 @@ final class ToyState implements ModelState {
   @Override
   public long nativeBytes() {
     return bytes;
+  }
+
+  @Override
+  public OptionalDouble logProb() {
+    return Double.isNaN(logProb) ? OptionalDouble.empty() : OptionalDouble.of(logProb);
   }
 
   /** This state, if it and all that it reads are open. */

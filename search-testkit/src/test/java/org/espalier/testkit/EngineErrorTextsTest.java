@@ -82,7 +82,7 @@ class EngineErrorTextsTest {
     record(
         "draw: radius",
         () ->
-            new Draw.Near(
+            Draw.near(
                 Draw.fresh(org.espalier.api.DrawKey.root(1)),
                 org.espalier.api.DrawKey.root(2),
                 1.5));
@@ -96,7 +96,7 @@ class EngineErrorTextsTest {
         "budget: unbounded verb",
         () ->
             SearchTestKit.strategy(strategy(EngineErrorTextsTest::sample))
-                .budget(Budget.of(ComputeUnit.NFE, 100))
+                .budget(Budget.of(ComputeUnit.DOLLARS, 100))
                 .run());
     record(
         "capability: stochastic step",

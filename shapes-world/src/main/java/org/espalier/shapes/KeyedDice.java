@@ -4,8 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.espalier.api.DrawKey;
-import org.espalier.spi.Noise;
-import org.espalier.torch.KeyedNoise;
+import org.espalier.api.Noise;
+import org.espalier.noise.KeyedNoise;
 
 /** Random choices as a function of a key. */
 final class KeyedDice {

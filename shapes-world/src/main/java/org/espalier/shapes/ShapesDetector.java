@@ -1,10 +1,6 @@
 package org.espalier.shapes;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -13,12 +9,14 @@ import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.Flops;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.ModelJson;
 
 /**
  * Sees the objects of a picture: a convolutional network that says for each cell of 4 x 4 pixels
@@ -74,7 +72,7 @@ public final class ShapesDetector implements AutoCloseable {
    */
   public static ShapesDetector load(Path directory, Device device) {
     Path file = directory.resolve("config.json");
-    JsonNode config = read(file);
+    JsonNode config = ModelJson.require(file, "detector's configuration");
     requireWords(file, config, "shapes", Stream.concat(words(Shape.values()), Stream.of("other")));
     requireWords(file, config, "colors", words(Color.values()));
     requireWords(file, config, "textures", words(Texture.values()));
@@ -281,23 +279,6 @@ public final class ShapesDetector implements AutoCloseable {
   @Override
   public void close() {
     program.close();
-  }
-
-  private static JsonNode read(Path file) {
-    if (!Files.isRegularFile(file)) {
-      throw EspalierException.config(
-          "The detector's configuration (" + file + ") does not exist.",
-          "Maybe the path is misspelt, or weights: nano was meant.");
-    }
-    try {
-      return new JsonMapper().readTree(file.toFile());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The detector's configuration (" + file + ") cannot be read: " + e.getMessage() + ".",
-          "Maybe it is not a JSON file.",
-          e);
-    }
   }
 
   private static double number(Path file, JsonNode config, String pointer) {

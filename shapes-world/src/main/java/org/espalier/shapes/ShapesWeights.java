@@ -14,22 +14,24 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Supplier;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.WeightsBundle;
+import org.espalier.weights.CacheDirectory;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The weights of the nano models. Where they are plain files they are used in place; from a jar
- * they are unpacked into {@code $ESPALIER_CACHE}, by default {@code ~/.cache/espalier}, in a
- * directory named by their hash. Every use verifies size and SHA-256, and a damaged copy is
- * replaced. Each file appears by an atomic move, so several processes can unpack at once.
+ * they are unpacked into the {@link CacheDirectory}, in a directory named by their hash. Every use
+ * verifies size and SHA-256, and a damaged copy is replaced. Each file appears by an atomic move,
+ * so several processes can unpack at once.
  */
 public final class ShapesWeights implements WeightsBundle {
   private static final String ROOT = "org/espalier/shapes/weights";
@@ -47,24 +49,16 @@ public final class ShapesWeights implements WeightsBundle {
               "shapes-exact/nano", List.of("shapes-detector")));
 
   private final ClassLoader loader;
-  private final Path cache;
+  private final Supplier<Path> cache;
 
   /** The bundle on the class path, with the cache of this user. */
   public ShapesWeights() {
-    this(
-        ShapesWeights.class.getClassLoader(),
-        cacheDirectory(System.getenv("ESPALIER_CACHE"), System.getProperty("user.home")));
+    this(ShapesWeights.class.getClassLoader(), CacheDirectory::get);
   }
 
-  ShapesWeights(ClassLoader loader, Path cache) {
+  ShapesWeights(ClassLoader loader, Supplier<Path> cache) {
     this.loader = loader;
     this.cache = cache;
-  }
-
-  static Path cacheDirectory(@Nullable String variable, String home) {
-    return variable == null || variable.isBlank()
-        ? Path.of(home, ".cache", "espalier")
-        : Path.of(variable);
   }
 
   @Override
@@ -114,13 +108,13 @@ public final class ShapesWeights implements WeightsBundle {
         throw new IllegalStateException(e);
       }
     }
-    Path target = cache;
+    Path target = cache.get();
     try {
       WeightsIndex index;
       try (InputStream in = open(WeightsIndex.FILE)) {
         index = WeightsIndex.read(in);
       }
-      target = cache.resolve(index.sha256().substring(0, 16));
+      target = target.resolve(index.sha256().substring(0, 16));
       for (WeightsIndex.Entry entry : index.entries(directory)) {
         Path file = target.resolve(entry.path());
         if (!entry.matches(file)) {
@@ -150,14 +144,14 @@ public final class ShapesWeights implements WeightsBundle {
     Files.createDirectories(file.resolveSibling(""));
     Path partial = Files.createTempFile(file.resolveSibling(""), ".unpacking-", ".tmp");
     try {
-      MessageDigest digest = WeightsIndex.newDigest();
+      MessageDigest digest = Sha256.digest();
       try (InputStream in = open(entry.path());
           FileChannel channel = FileChannel.open(partial, StandardOpenOption.WRITE);
           OutputStream out = new DigestOutputStream(Channels.newOutputStream(channel), digest)) {
         in.transferTo(out);
         channel.force(true);
       }
-      if (!HexFormat.of().formatHex(digest.digest()).equals(entry.sha256())) {
+      if (!Sha256.hex(digest).equals(entry.sha256())) {
         throw new IOException("the jar's copy of " + entry.path() + " is damaged");
       }
       Files.move(

@@ -8,12 +8,10 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.Stream;
+import org.espalier.weights.Sha256;
 
 /**
  * Sizes and hashes of all weights files, by which unpacked copies are verified. The build writes it
@@ -33,7 +31,9 @@ public final class WeightsIndex {
     static Entry of(Path root, Path file) {
       try {
         return new Entry(
-            root.relativize(file).toString().replace('\\', '/'), Files.size(file), sha256Of(file));
+            root.relativize(file).toString().replace('\\', '/'),
+            Files.size(file),
+            Sha256.of(List.of(file)));
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
@@ -41,7 +41,9 @@ public final class WeightsIndex {
 
     /** Whether a file has this size and hash. */
     boolean matches(Path file) throws IOException {
-      return Files.isRegularFile(file) && Files.size(file) == size && sha256Of(file).equals(sha256);
+      return Files.isRegularFile(file)
+          && Files.size(file) == size
+          && Sha256.of(List.of(file)).equals(sha256);
     }
   }
 
@@ -50,7 +52,7 @@ public final class WeightsIndex {
 
   private WeightsIndex(List<Entry> entries) {
     this.entries = List.copyOf(entries);
-    this.sha256 = HexFormat.of().formatHex(newDigest().digest(text(entries)));
+    this.sha256 = Sha256.of(text(entries));
   }
 
   /** The files of one directory. */
@@ -90,32 +92,13 @@ public final class WeightsIndex {
     }
   }
 
-  private static byte[] text(List<Entry> entries) {
+  private static String text(List<Entry> entries) {
     StringBuilder text = new StringBuilder();
     for (Entry entry : entries) {
       text.append(entry.sha256()).append(' ').append(entry.size()).append(' ');
       text.append(entry.path()).append('\n');
     }
-    return text.toString().getBytes(StandardCharsets.UTF_8);
-  }
-
-  static MessageDigest newDigest() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
-  }
-
-  private static String sha256Of(Path file) throws IOException {
-    MessageDigest digest = newDigest();
-    byte[] buffer = new byte[1 << 16];
-    try (InputStream in = Files.newInputStream(file)) {
-      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-        digest.update(buffer, 0, n);
-      }
-    }
-    return HexFormat.of().formatHex(digest.digest());
+    return text.toString();
   }
 
   /**
@@ -127,7 +110,7 @@ public final class WeightsIndex {
   public static void main(String[] arguments) throws IOException {
     Path root = Path.of(arguments[0]);
     if (Files.isDirectory(root)) {
-      Files.write(root.resolve(FILE), text(of(root).entries));
+      Files.writeString(root.resolve(FILE), text(of(root).entries));
     }
   }
 }

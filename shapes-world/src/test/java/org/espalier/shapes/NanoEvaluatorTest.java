@@ -3,7 +3,6 @@ package org.espalier.shapes;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.awt.image.BufferedImage;
@@ -23,6 +22,7 @@ import javax.imageio.ImageIO;
 import org.espalier.api.DrawKey;
 import org.espalier.shapes.NearMiss.Change;
 import org.espalier.spi.RgbImage;
+import org.espalier.torch.Device;
 import org.espalier.torch.WeightSource;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;

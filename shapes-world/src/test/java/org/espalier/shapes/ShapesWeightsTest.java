@@ -78,7 +78,7 @@ class ShapesWeightsTest {
   void plainFilesAreUsedInPlace() throws IOException {
     Path tree = tree();
     try (URLClassLoader loader = loader(tree)) {
-      ShapesWeights weights = new ShapesWeights(loader, temp.resolve("cache"));
+      ShapesWeights weights = new ShapesWeights(loader, () -> temp.resolve("cache"));
       assertThat(weights.names()).containsExactly("clip/nano", "flux/nano");
       assertThat(weights.directory("clip/nano")).isEqualTo(tree.resolve(ROOT + "clip-nano"));
       assertThat(temp.resolve("cache")).doesNotExist();
@@ -89,7 +89,7 @@ class ShapesWeightsTest {
   void aJarIsUnpackedOnceWithWhatIsShared() throws IOException {
     try (URLClassLoader loader = loader(jar())) {
       Path cache = temp.resolve("a cache");
-      ShapesWeights weights = new ShapesWeights(loader, cache);
+      ShapesWeights weights = new ShapesWeights(loader, () -> cache);
       assertThat(weights.names()).containsExactly("clip/nano", "flux/nano");
       assertThat(cache).doesNotExist();
       Path flux = weights.directory("flux/nano");
@@ -98,7 +98,7 @@ class ShapesWeightsTest {
           .hasContent("content of flux-nano-ae/ae.safetensors");
       assertThat(flux.resolve("../clip-nano")).doesNotExist();
       Object before = Files.readAttributes(flux.resolve("config.json"), "*").get("fileKey");
-      assertThat(new ShapesWeights(loader, cache).directory("flux/nano")).isEqualTo(flux);
+      assertThat(new ShapesWeights(loader, () -> cache).directory("flux/nano")).isEqualTo(flux);
       assertThat(Files.readAttributes(flux.resolve("config.json"), "*").get("fileKey"))
           .isEqualTo(before);
       assertThat(weights.directory("clip/nano").resolve("text/tokenizer.json"))
@@ -109,7 +109,7 @@ class ShapesWeightsTest {
   @Test
   void damagedCopiesAreReplaced() throws IOException {
     try (URLClassLoader loader = loader(jar())) {
-      ShapesWeights weights = new ShapesWeights(loader, temp.resolve("cache"));
+      ShapesWeights weights = new ShapesWeights(loader, () -> temp.resolve("cache"));
       Path flux = weights.directory("flux/nano");
       Path ae = flux.resolve("../flux-nano-ae/ae.safetensors");
       String content = Files.readString(ae);
@@ -134,7 +134,7 @@ class ShapesWeightsTest {
     try (URLClassLoader loader = loader(jar())) {
       List<Callable<Path>> tasks = new ArrayList<>();
       for (int i = 0; i < 32; i++) {
-        tasks.add(() -> new ShapesWeights(loader, cache).directory("flux/nano"));
+        tasks.add(() -> new ShapesWeights(loader, () -> cache).directory("flux/nano"));
       }
       for (Future<Path> task : pool.invokeAll(tasks)) {
         assertThat(task.get().resolve("config.json"))
@@ -150,7 +150,7 @@ class ShapesWeightsTest {
   static final class Unpack {
     public static void main(String[] arguments) throws IOException {
       try (URLClassLoader loader = loader(Path.of(arguments[0]))) {
-        ShapesWeights weights = new ShapesWeights(loader, Path.of(arguments[1]));
+        ShapesWeights weights = new ShapesWeights(loader, () -> Path.of(arguments[1]));
         weights.directory("clip/nano");
         weights.directory("flux/nano");
       }
@@ -179,7 +179,8 @@ class ShapesWeightsTest {
     }
     assertThat(files(cache)).hasSize(5);
     try (URLClassLoader loader = loader(jar)) {
-      assertThat(new ShapesWeights(loader, cache).directory("clip/nano").resolve("config.json"))
+      assertThat(
+              new ShapesWeights(loader, () -> cache).directory("clip/nano").resolve("config.json"))
           .hasContent("content of clip-nano/config.json");
     }
   }
@@ -198,7 +199,7 @@ class ShapesWeightsTest {
     }
     try (URLClassLoader loader = loader(jar)) {
       assertThatThrownBy(
-              () -> new ShapesWeights(loader, temp.resolve("cache")).directory("clip/nano"))
+              () -> new ShapesWeights(loader, () -> temp.resolve("cache")).directory("clip/nano"))
           .hasMessageStartingWith("[RESOURCE] The bundled weights (clip-nano) cannot be unpacked")
           .hasMessageContaining("the jar's copy of clip-nano/config.json is damaged");
     }
@@ -209,7 +210,7 @@ class ShapesWeightsTest {
   void aCacheThatCannotBeWrittenIsSaidSo() throws IOException {
     Path file = Files.writeString(temp.resolve("file"), "");
     try (URLClassLoader loader = loader(jar())) {
-      assertThatThrownBy(() -> new ShapesWeights(loader, file).directory("clip/nano"))
+      assertThatThrownBy(() -> new ShapesWeights(loader, () -> file).directory("clip/nano"))
           .hasMessageStartingWith("[RESOURCE] The bundled weights (clip-nano) cannot be unpacked")
           .hasMessageEndingWith(
               "Maybe free some disk space, or set ESPALIER_CACHE to a directory that can be"
@@ -220,24 +221,14 @@ class ShapesWeightsTest {
   @Test
   void unknownNamesAreRefusedWithTheKnownOnes() throws IOException {
     try (URLClassLoader loader = loader(tree())) {
-      assertThatThrownBy(() -> new ShapesWeights(loader, temp).directory("clip/nanno"))
+      assertThatThrownBy(() -> new ShapesWeights(loader, () -> temp).directory("clip/nanno"))
           .hasMessage(
               "[CONFIG] There are no bundled weights of the name (clip/nanno).\n"
                   + "Maybe use one of clip/nano, flux/nano.");
-      assertThatThrownBy(() -> new ShapesWeights(loader, temp).directory("infinity/nano"))
+      assertThatThrownBy(() -> new ShapesWeights(loader, () -> temp).directory("infinity/nano"))
           .hasMessageStartingWith(
               "[RESOURCE] The bundled weights (infinity-nano) are not on the class path.");
     }
-  }
-
-  @Test
-  void theCacheIsInTheHomeDirectoryUnlessItIsSet() {
-    assertThat(ShapesWeights.cacheDirectory(null, "/home/ada"))
-        .isEqualTo(Path.of("/home/ada/.cache/espalier"));
-    assertThat(ShapesWeights.cacheDirectory("", "/home/ada"))
-        .isEqualTo(Path.of("/home/ada/.cache/espalier"));
-    assertThat(ShapesWeights.cacheDirectory("/scratch", "/home/ada"))
-        .isEqualTo(Path.of("/scratch"));
   }
 
   @Test

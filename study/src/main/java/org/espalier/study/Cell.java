@@ -2,6 +2,7 @@ package org.espalier.study;
 
 import org.espalier.api.Prompt;
 import org.espalier.compute.Budget;
+import org.espalier.records.Amount;
 
 /**
  * One search of a study.

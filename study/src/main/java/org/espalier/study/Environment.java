@@ -5,7 +5,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -104,15 +104,12 @@ public final class Environment {
 
   private static @Nullable String git(Path home, String... arguments) {
     try {
-      String[] command = new String[arguments.length + 3];
-      command[0] = "git";
-      command[1] = "-C";
-      command[2] = home.toString();
-      System.arraycopy(arguments, 0, command, 3, arguments.length);
+      // Without its optional locks: the user may be committing at this moment.
+      List<String> command =
+          new ArrayList<>(List.of("git", "--no-optional-locks", "-C", home.toString()));
+      command.addAll(List.of(arguments));
       Process process =
-          new ProcessBuilder(List.copyOf(Arrays.asList(command)))
-              .redirectError(ProcessBuilder.Redirect.DISCARD)
-              .start();
+          new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
       String output =
           new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
       return process.waitFor(5, TimeUnit.SECONDS) && process.exitValue() == 0 ? output : null;

@@ -24,26 +24,29 @@ import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
 import org.espalier.engine.SearchEngine;
+import org.espalier.plugins.Canonical;
+import org.espalier.plugins.ConfigTree;
+import org.espalier.plugins.PluginCode;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.plugins.PluginSpec;
+import org.espalier.plugins.RecordBinder;
+import org.espalier.records.Amount;
+import org.espalier.records.CellRecord;
+import org.espalier.records.RecordLog;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
+import org.espalier.spi.NativeMemory;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierLoader;
-import org.espalier.study.config.Canonical;
-import org.espalier.study.config.ConfigTree;
-import org.espalier.study.config.PluginSpec;
-import org.espalier.study.config.RecordBinder;
-import org.espalier.torch.TorchEngine;
 import org.jspecify.annotations.Nullable;
 
 /** A study whose models and verifiers are loaded, each once. Owns and closes them. */
 public final class LoadedStudy implements AutoCloseable {
-  /** Part of every cell key: raised when the meaning of a record changes. */
-  public static final int SCHEMA = 1;
-
   /** What differs between the keys of one arm, model and level. */
   private static final List<String> VARIED = List.of("prompt", "seed");
 
   private final Study study;
+  private final LoadContext machine;
   private final Map<String, GenerativeModel> models = new LinkedHashMap<>();
   private final Map<PluginRegistry.Bound<?>, Verifier> loadedVerifiers = new IdentityHashMap<>();
   private final Map<PluginRegistry.Bound<?>, List<String>> codes = new IdentityHashMap<>();
@@ -54,6 +57,12 @@ public final class LoadedStudy implements AutoCloseable {
 
   private LoadedStudy(Study study) {
     this.study = study;
+    StudySpec.Engine engine = study.spec().engineOrDefault();
+    LoadContext.Builder builder = machine(engine.deviceOrDefault(), study.source().base());
+    if (engine.memory() != null) {
+      builder.memory(NativeMemory.of(engine.memory()));
+    }
+    machine = builder.build();
   }
 
   /**
@@ -79,41 +88,61 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
-   * The context in which plugins of this machine are loaded.
+   * The context in which plugins of this machine are loaded, with as much memory as there is.
    *
    * @param device where networks run
    * @param base against which relative weight paths are resolved
    * @param registry the plugins, for composed verifiers
    */
   public static LoadContext context(String device, Path base, PluginRegistry registry) {
-    return context(device, base, registry, member -> {});
+    return new Members(machine(device, base).build(), registry, member -> {}).context();
   }
 
-  /** Tells of every member of a composed verifier before it is loaded, members' members too. */
-  private static LoadContext context(
-      String device,
-      Path base,
-      PluginRegistry registry,
-      Consumer<PluginRegistry.Bound<Verifier>> members) {
-    LoadContext[] self = new LoadContext[1];
-    self[0] =
-        new LoadContext(
-            device,
-            base,
-            new VerifierLoader() {
-              @Override
-              public Verifier load(Map<String, Object> spec) {
-                PluginRegistry.Bound<Verifier> bound = member(registry, spec);
-                members.accept(bound);
-                return bound.loader().apply(self[0]);
-              }
+  /**
+   * The same with a limit.
+   *
+   * @param device where networks run
+   * @param base against which relative weight paths are resolved
+   * @param registry the plugins, for composed verifiers
+   * @param memory that what is loaded may take together
+   */
+  public static LoadContext context(
+      String device, Path base, PluginRegistry registry, NativeMemory memory) {
+    return new Members(machine(device, base).memory(memory).build(), registry, member -> {})
+        .context();
+  }
 
-              @Override
-              public void check(Map<String, Object> spec) {
-                member(registry, spec).check().accept(self[0]);
-              }
-            });
-    return self[0];
+  private static LoadContext.Builder machine(String device, Path base) {
+    LoadContext.Builder builder = LoadContext.builder().device(device).baseDirectory(base);
+    String kernels = System.getenv("ESPALIER_KERNELS");
+    return kernels == null ? builder : builder.kernels(Path.of(kernels));
+  }
+
+  /**
+   * Loads members of composed verifiers, members' members too.
+   *
+   * @param machine where
+   * @param registry the plugins
+   * @param seen told of every member before it is loaded
+   */
+  private record Members(
+      LoadContext machine, PluginRegistry registry, Consumer<PluginRegistry.Bound<Verifier>> seen)
+      implements VerifierLoader {
+    LoadContext context() {
+      return machine.withVerifiers(this);
+    }
+
+    @Override
+    public Verifier load(Map<String, Object> spec) {
+      PluginRegistry.Bound<Verifier> bound = member(registry, spec);
+      seen.accept(bound);
+      return bound.loader().apply(context());
+    }
+
+    @Override
+    public void check(Map<String, Object> spec) {
+      member(registry, spec).check().accept(context());
+    }
   }
 
   private static PluginRegistry.Bound<Verifier> member(
@@ -125,14 +154,7 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   private void loadAll(PluginRegistry registry) {
-    String memory = study.spec().engineOrDefault().memory();
-    if (memory != null) {
-      TorchEngine.limitMemory(memory);
-      closeables.add(
-          () -> TorchEngine.limitMemory(System.getProperty(TorchEngine.MEMORY_PROPERTY)));
-    }
-    LoadContext plain =
-        context(study.spec().engineOrDefault().deviceOrDefault(), study.source().base(), registry);
+    LoadContext plain = context(registry, member -> {});
     check(study.models().values(), plain);
     check(verifiers(), plain);
     Map<String, Loaded<GenerativeModel>> modelsByConfig = new HashMap<>();
@@ -145,6 +167,12 @@ public final class LoadedStudy implements AutoCloseable {
     }
     prior = study.prior() == null ? null : loaded(study.prior());
     study.evaluators().forEach(bound -> evaluators.add(loaded(bound)));
+  }
+
+  /** All of the study share one account of memory. */
+  private LoadContext context(
+      PluginRegistry registry, Consumer<PluginRegistry.Bound<Verifier>> members) {
+    return new Members(machine, registry, members).context();
   }
 
   /** Every verifier that the study names, as often as it does. */
@@ -182,14 +210,7 @@ public final class LoadedStudy implements AutoCloseable {
             config -> {
               Set<String> members = new TreeSet<>();
               T plugin =
-                  bound
-                      .loader()
-                      .apply(
-                          context(
-                              study.spec().engineOrDefault().deviceOrDefault(),
-                              study.source().base(),
-                              registry,
-                              member -> members.add(member.code())));
+                  bound.loader().apply(context(registry, member -> members.add(member.code())));
               closeables.add(plugin);
               List<String> code = new ArrayList<>(List.of(bound.code()));
               code.addAll(members);
@@ -301,30 +322,44 @@ public final class LoadedStudy implements AutoCloseable {
     Budget budget = budget(level);
     for (Prompt prompt : study.prompts()) {
       Cost cost = sampleCost(searchVerifier(arm), name, prompt);
-      Map<ComputeUnit, Double> limits = new EnumMap<>(ComputeUnit.class);
-      limits.put(budget.unit(), budget.limit());
-      budget.caps().forEach((unit, cap) -> limits.merge(unit, cap, Math::min));
-      limits.remove(ComputeUnit.SECONDS);
-      limits.forEach(
-          (unit, limit) -> {
-            if (unit.of(cost) > limit * (1 + 1e-12)) {
-              throw new EspalierException(
-                  EspalierException.Code.BUDGET,
-                  "The budget level (%s = %s %s) of the arm (%s) does not suffice for one sample of the model (%s), which costs %s."
-                      .formatted(
-                          level,
-                          Amount.brief(limit),
-                          lower(unit),
-                          arm.label(),
-                          name,
-                          Amount.brief(unit.of(cost))),
-                  "Maybe set levels of this arm from %sx on."
-                      .formatted(
-                          Amount.brief(
-                              Math.ceil(10 * unit.of(cost) / oneSample(unit) - 1e-9) / 10)));
-            }
-          });
+      if (budget.unit().of(cost) > budget.limit() * (1 + 1e-12)) {
+        List<String> apart = Amount.apart(budget.limit(), budget.unit().of(cost));
+        throw tooSmall(
+            "The budget level (%s = %s %s)".formatted(level, apart.get(0), lower(budget.unit())),
+            arm,
+            name,
+            apart.get(1),
+            "Maybe set this arm's levels to %sx or more."
+                .formatted(
+                    Amount.brief(
+                        Math.ceil(10 * budget.unit().of(cost) / oneSample(budget.unit()) - 1e-9)
+                            / 10)));
+      }
+      budget
+          .caps()
+          .forEach(
+              (unit, cap) -> {
+                if (unit != ComputeUnit.SECONDS && unit.of(cost) > cap * (1 + 1e-12)) {
+                  List<String> apart = Amount.apart(cap, unit.of(cost));
+                  throw tooSmall(
+                      "The cap of %s %s".formatted(apart.get(0), lower(unit)),
+                      arm,
+                      name,
+                      apart.get(1),
+                      "Maybe set budgets.caps.%s to %s or more."
+                          .formatted(lower(unit), apart.get(1)));
+                }
+              });
     }
+  }
+
+  private static EspalierException tooSmall(
+      String budget, Study.Arm arm, String model, String cost, String advice) {
+    return new EspalierException(
+        EspalierException.Code.BUDGET,
+        "%s of the arm (%s) does not suffice for one sample of the model (%s), which costs %s."
+            .formatted(budget, arm.label(), model, cost),
+        advice);
   }
 
   /** The study. */
@@ -513,7 +548,7 @@ public final class LoadedStudy implements AutoCloseable {
   /** What the keys of an arm's cells on a model share. */
   private SortedMap<String, String> key(Study.Arm arm, String model) {
     SortedMap<String, String> all = new TreeMap<>();
-    all.put("schema", Canonical.json(SCHEMA));
+    all.put("schema", Canonical.json(RecordLog.SCHEMA));
     all.put("version", Canonical.json(Environment.version()));
     all.put("code", Canonical.json(code(arm, model)));
     all.put("arm", Canonical.json(arm.label()));
@@ -599,7 +634,7 @@ public final class LoadedStudy implements AutoCloseable {
     for (int i = closeables.size() - 1; i >= 0; i--) {
       try {
         closeables.get(i).close();
-      } catch (Exception e) {
+      } catch (Throwable e) {
         if (failure == null) {
           failure = new IllegalStateException("closing a plugin failed", e);
         } else {

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -13,6 +14,7 @@ import java.util.stream.Stream;
 import org.espalier.api.Candidate;
 import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
+import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
@@ -25,13 +27,16 @@ import org.espalier.engine.EngineOptions;
 import org.espalier.engine.SearchEngine;
 import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.SearchRequest;
+import org.espalier.records.Amount;
 
 /**
  * What a study would run and at most cost.
  *
  * @param cells searches
  * @param lines per arm, model and level
- * @param seconds wall time of all, from a short calibration, were every budget spent
+ * @param seconds wall time of all, from a short calibration, were every budget spent; NaN where a
+ *     model could not take a sample
+ * @param unmeasured models that could not take a sample, with the reason
  * @param diskBytes of the run directory, roughly
  * @param heapBytes of Java in use with all models loaded
  * @param residentBytes of the whole process, libtorch's weights among them; 0 where the system does
@@ -41,6 +46,7 @@ public record Plan(
     int cells,
     List<Line> lines,
     double seconds,
+    Map<String, String> unmeasured,
     double diskBytes,
     long heapBytes,
     long residentBytes) {
@@ -64,12 +70,41 @@ public record Plan(
       String level,
       int cells,
       double limit,
-      Cost ledger,
+      Totals ledger,
       double seconds) {}
 
+  /**
+   * Sums over many searches. Those of a large study are beyond what a long holds, so they are
+   * doubles, exact up to 2^53.
+   *
+   * @param nfe network evaluations
+   * @param flops of models and verifiers
+   * @param images decoded
+   * @param verifierCalls images judged
+   */
+  public record Totals(double nfe, double flops, double images, double verifierCalls) {
+    private static final Totals NONE = new Totals(0, 0, 0, 0);
+
+    private Totals plus(Totals other) {
+      return new Totals(
+          nfe + other.nfe,
+          flops + other.flops,
+          images + other.images,
+          verifierCalls + other.verifierCalls);
+    }
+
+    private static Totals of(Cost cost, double times) {
+      return new Totals(
+          cost.nfe() * times,
+          ((double) cost.flops() + cost.verifierFlops()) * times,
+          cost.decodes() * times,
+          cost.verifierCalls() * times);
+    }
+  }
+
   /** The ledger of all lines. */
-  public Cost ledger() {
-    return lines.stream().map(Line::ledger).reduce(Cost.ZERO, Cost::plus);
+  public Totals ledger() {
+    return lines.stream().map(Line::ledger).reduce(Totals.NONE, Totals::plus);
   }
 
   /**
@@ -81,8 +116,15 @@ public record Plan(
     Study study = loaded.study();
     ComputeUnit unit = study.spec().budgets().unitOrDefault();
     Map<String, Double> secondsAUnit = new HashMap<>();
+    Map<String, String> unmeasured = new LinkedHashMap<>();
     for (String model : loaded.models().keySet()) {
-      secondsAUnit.put(model, calibrate(loaded, model, unit));
+      try {
+        secondsAUnit.put(model, calibrate(loaded, model, unit));
+      } catch (EspalierException e) {
+        // A plan prices a study; whether its models work is for the run to say.
+        secondsAUnit.put(model, Double.NaN);
+        unmeasured.put(model, String.valueOf(e.getMessage()));
+      }
     }
     int cellsALine = study.prompts().size() * study.spec().seedCount();
     List<Line> lines = new ArrayList<>();
@@ -93,7 +135,7 @@ public record Plan(
         for (Amount level : arm.levels()) {
           double limit = loaded.budget(level).limit();
           double wall = cellsALine * limit * secondsAUnit.getOrDefault(model, 0.0);
-          Cost ledger = ledger(loaded, arm, model, limit);
+          Totals ledger = ledger(loaded, arm, model, limit);
           lines.add(new Line(arm.label(), model, level.label(), cellsALine, limit, ledger, wall));
           seconds += wall;
           int pixels = loaded.model(model).card().width() * loaded.model(model).card().height();
@@ -108,19 +150,20 @@ public record Plan(
         cellsALine * lines.size(),
         lines,
         seconds / study.spec().engineOrDefault().jobsOrDefault(),
+        unmeasured,
         disk,
         runtime.totalMemory() - runtime.freeMemory(),
         resident());
   }
 
-  private static Cost ledger(LoadedStudy loaded, Study.Arm arm, String model, double limit) {
+  private static Totals ledger(LoadedStudy loaded, Study.Arm arm, String model, double limit) {
     Study study = loaded.study();
     ComputeUnit unit = study.spec().budgets().unitOrDefault();
-    Cost sum = Cost.ZERO;
+    Totals sum = Totals.NONE;
     for (Prompt prompt : study.prompts()) {
       Cost sample = loaded.sampleCost(arm, model, prompt);
-      long samples = Math.max(1, (long) (limit / unit.of(sample) + 1e-9));
-      sum = sum.plus(sample.times(samples * study.spec().seedCount()));
+      double samples = Math.max(1, Math.floor(limit / unit.of(sample) + 1e-9));
+      sum = sum.plus(Totals.of(sample, samples * study.spec().seedCount()));
     }
     return sum;
   }
@@ -179,9 +222,12 @@ public record Plan(
   /**
    * A duration for people: {@code 1 h 5 min}.
    *
-   * @param seconds not negative
+   * @param seconds not negative, or NaN where it is unknown
    */
   public static String duration(double seconds) {
+    if (Double.isNaN(seconds)) {
+      return "unknown";
+    }
     if (seconds < 120) {
       return String.format(Locale.ROOT, "%.1f s", seconds);
     }

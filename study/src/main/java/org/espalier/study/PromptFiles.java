@@ -14,11 +14,13 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -27,12 +29,13 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVParser;
 import org.apache.commons.csv.CSVRecord;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
-import org.espalier.study.config.NearestNames;
+import org.espalier.plugins.NearestNames;
 import org.jspecify.annotations.Nullable;
 
 /** Reads prompts in the forms in which the field keeps them. */
@@ -48,6 +51,16 @@ public final class PromptFiles {
   private static final CSVFormat TAB_SEPARATED =
       CSVFormat.RFC4180.builder().setDelimiter('\t').setQuote(null).get();
 
+  /** T2I-CompBench's own names, such as {@code color_val.txt} and {@code color_val_seen.txt}. */
+  private static final Pattern T2I_COMPBENCH_NAME =
+      Pattern.compile("_(val|train)(_seen|_unseen)?\\.txt$");
+
+  /**
+   * Lines of text end at LF, CR LF or CR. U+2028, U+0085, VT and FF are characters of a prompt; of
+   * JSON Lines only LF ends one.
+   */
+  private static final Pattern LINE_END = Pattern.compile("\r\n|\n|\r");
+
   private PromptFiles() {}
 
   /**
@@ -55,25 +68,72 @@ public final class PromptFiles {
    *
    * @param spec where they come from
    * @param base against which a relative file is resolved
+   * @param loader where sets are found
    */
-  public static List<Prompt> load(StudySpec.Prompts spec, Path base) {
+  public static List<Prompt> load(StudySpec.Prompts spec, Path base, ClassLoader loader) {
     List<Prompt> all;
     if (spec.inline() != null) {
       all = new ArrayList<>();
       for (int i = 0; i < spec.inline().size(); i++) {
-        all.add(Prompt.of(id(i), spec.inline().get(i)));
+        all.add(Prompt.of(id(i), requireText(spec.inline().get(i), "prompts.inline[" + i + "]")));
       }
     } else if (spec.set() != null) {
-      all = bundled(spec.set());
+      all = bundled(spec.set(), loader);
     } else {
-      Path file = base.resolve(String.valueOf(spec.file()));
-      all = parse(file.toString(), text(file), spec.format());
+      all = new ArrayList<>();
+      for (String name : spec.paths()) {
+        Path file = resolve(base, name);
+        all.addAll(parse(file.toString(), text(file), spec.format(), all.size()));
+      }
+      requireDistinct(all);
     }
     List<Prompt> chosen = select(all, spec.tags(), spec.limit());
     if (chosen.isEmpty()) {
       throw EspalierException.config("The study has no prompt.", "Maybe check prompts.tags.");
     }
     return chosen;
+  }
+
+  /**
+   * The prompts that a run keeps: those of its study, chosen and in order.
+   *
+   * @param file {@code prompts.jsonl} of a run directory
+   */
+  static List<Prompt> ofRun(Path file) {
+    List<Prompt> prompts = new ArrayList<>();
+    String name = file.toString();
+    String[] lines = text(file).split("\n", -1);
+    for (int i = 0; i < lines.length; i++) {
+      if (!lines[i].isBlank()) {
+        Map<String, Object> fields = object(name, i, lines[i]);
+        Prompt prompt = prompt(name, i, "", i, fields);
+        Object metadata = fields.getOrDefault("metadata", Map.of());
+        if (!(metadata instanceof Map<?, ?> given)) {
+          throw bad(name, i, 1, "The field (metadata) is not an object", null);
+        }
+        Map<String, Object> named = new LinkedHashMap<>();
+        given.forEach((key, value) -> named.put(String.valueOf(key), value));
+        prompts.add(new Prompt(prompt.id(), prompt.text(), prompt.tag(), named));
+      }
+    }
+    if (prompts.isEmpty()) {
+      throw EspalierException.config(
+          "The run's prompts (" + file + ") are missing.",
+          "Maybe the run directory was edited: restore the file.");
+    }
+    return prompts;
+  }
+
+  private static Path resolve(Path base, String name) {
+    try {
+      return base.resolve(name);
+    } catch (InvalidPathException e) {
+      throw new EspalierException(
+          EspalierException.Code.CONFIG,
+          "The prompt file (" + printable(name) + ") is not a valid path.",
+          "Maybe check prompts.file.",
+          e);
+    }
   }
 
   private static String text(Path file) {
@@ -86,6 +146,11 @@ public final class PromptFiles {
         throw EspalierException.config(
             "The prompt file (" + file + ") does not exist.",
             "Maybe check prompts.file: it is relative to the study's own file.");
+      }
+      if (!Files.isRegularFile(file)) {
+        throw EspalierException.config(
+            "The prompt file (" + file + ") is not a regular file.",
+            "Maybe save the prompts in a file.");
       }
       if (Files.size(file) > LARGEST) {
         throw EspalierException.config(
@@ -118,7 +183,7 @@ public final class PromptFiles {
     }
   }
 
-  private static List<Prompt> bundled(String set) {
+  private static List<Prompt> bundled(String set, ClassLoader loader) {
     if (!set.matches("[a-z][a-z0-9-]*/[A-Za-z0-9_-]+")) {
       throw EspalierException.config(
           "The prompt set (" + set + ") is not of the form world/name.",
@@ -128,7 +193,7 @@ public final class PromptFiles {
     String resource =
         "org/espalier/%s/prompts/%s.jsonl"
             .formatted(set.substring(0, slash), set.substring(slash + 1));
-    try (InputStream in = PromptFiles.class.getClassLoader().getResourceAsStream(resource)) {
+    try (InputStream in = loader.getResourceAsStream(resource)) {
       if (in == null) {
         throw EspalierException.config(
             "The prompt set (" + set + ") is not on the class path.",
@@ -152,15 +217,21 @@ public final class PromptFiles {
    * @param format its form, or null to tell it from name and content
    */
   public static List<Prompt> parse(String name, String text, @Nullable PromptFormat format) {
+    return parse(name, text, format, 0);
+  }
+
+  /** Prompts without ids are numbered from {@code first}. */
+  private static List<Prompt> parse(
+      String name, String text, @Nullable PromptFormat format, int first) {
     PromptFormat form = format == null ? guess(name, text) : format;
     List<Prompt> prompts =
         switch (form) {
-          case GENEVAL -> geneval(name, text);
-          case T2I_COMPBENCH -> lines(name, text, category(name));
-          case TEXT -> lines(name, text, "");
-          case DRAWBENCH -> table(name, text, CSVFormat.RFC4180, "Prompts", "Category");
-          case PARTI -> table(name, text, TAB_SEPARATED, "Prompt", "Category");
-          case IMAGE_REWARD -> imageReward(name, text);
+          case GENEVAL -> geneval(name, text, first);
+          case T2I_COMPBENCH -> lines(name, text, category(name), first);
+          case TEXT -> lines(name, text, "", first);
+          case DRAWBENCH -> table(name, text, CSVFormat.RFC4180, "Prompts", "Category", first);
+          case PARTI -> table(name, text, TAB_SEPARATED, "Prompt", "Category", first);
+          case IMAGE_REWARD -> imageReward(name, text, first);
         };
     Map<String, Integer> seen = new HashMap<>();
     for (int i = 0; i < prompts.size(); i++) {
@@ -168,11 +239,24 @@ public final class PromptFiles {
       if (earlier != null) {
         throw EspalierException.config(
             "%s: The prompts number %d and %d have the same id (%s)."
-                .formatted(name, earlier + 1, i + 1, prompts.get(i).id()),
+                .formatted(name, earlier + 1, i + 1, printable(prompts.get(i).id())),
             "Maybe leave ids out: prompts are then numbered.");
       }
     }
     return prompts;
+  }
+
+  /** Each file has distinct ids; this looks across files. */
+  private static void requireDistinct(List<Prompt> prompts) {
+    Set<String> ids = new HashSet<>();
+    for (Prompt prompt : prompts) {
+      if (!ids.add(prompt.id())) {
+        throw EspalierException.config(
+            "Two of the prompt files have a prompt with the id (%s)."
+                .formatted(printable(prompt.id())),
+            "Maybe leave ids out: prompts are then numbered through all files.");
+      }
+    }
   }
 
   private static PromptFormat guess(String name, String text) {
@@ -189,12 +273,14 @@ public final class PromptFiles {
     if (lower.endsWith(".tsv")) {
       return PromptFormat.PARTI;
     }
-    return lower.endsWith("_val.txt") ? PromptFormat.T2I_COMPBENCH : PromptFormat.TEXT;
+    return T2I_COMPBENCH_NAME.matcher(lower).find()
+        ? PromptFormat.T2I_COMPBENCH
+        : PromptFormat.TEXT;
   }
 
   private static String category(String name) {
     String file = name.substring(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1);
-    return file.replaceFirst("(_val|_train)?\\.txt$", "");
+    return file.replaceFirst("(?i)(_val|_train)?(_seen|_unseen)?\\.txt$", "");
   }
 
   private static String id(int index) {
@@ -202,47 +288,57 @@ public final class PromptFiles {
     return "0".repeat(Math.max(0, 5 - number.length())) + number;
   }
 
-  private static List<Prompt> geneval(String name, String text) {
+  private static List<Prompt> geneval(String name, String text, int first) {
     List<Prompt> prompts = new ArrayList<>();
-    String[] lines = text.split("\\R", -1);
+    String[] lines = text.split("\n", -1);
     for (int i = 0; i < lines.length; i++) {
       if (lines[i].isBlank()) {
         continue;
       }
-      Map<String, Object> fields;
-      try {
-        fields = JSON.readValue(lines[i], new TypeReference<LinkedHashMap<String, Object>>() {});
-      } catch (JsonProcessingException e) {
-        throw bad(name, i, column(e), "This is not a JSON object: " + e.getOriginalMessage(), e);
-      }
-      if (fields == null) {
-        throw bad(name, i, 1, "This is not a JSON object", null);
-      }
-      prompts.add(prompt(name, i, prompts.size(), fields));
+      prompts.add(prompt(name, i, "", first + prompts.size(), object(name, i, lines[i])));
     }
     return prompts;
+  }
+
+  private static Map<String, Object> object(String name, int line, String text) {
+    Map<String, Object> fields;
+    try {
+      fields = JSON.readValue(text, new TypeReference<LinkedHashMap<String, Object>>() {});
+    } catch (JsonProcessingException e) {
+      throw bad(name, line, column(e), "This is not a JSON object: " + e.getOriginalMessage(), e);
+    }
+    if (fields == null) {
+      throw bad(name, line, 1, "This is not a JSON object", null);
+    }
+    return fields;
   }
 
   private static int column(JsonProcessingException e) {
     return e.getLocation() == null ? 1 : Math.max(1, e.getLocation().getColumnNr());
   }
 
-  private static Prompt prompt(String name, int line, int index, Map<String, Object> fields) {
+  /**
+   * @param where the element of a JSON array, for errors; empty where the line says enough
+   * @param index number of the prompt in the study, its id if it has none of its own
+   */
+  private static Prompt prompt(
+      String name, int line, String where, int index, Map<String, Object> fields) {
     Object words = fields.containsKey("prompt") ? fields.get("prompt") : fields.get("text");
     if (!(words instanceof String prompt)) {
-      throw bad(name, line, 1, "The field (prompt) is missing or is not a string", null);
+      throw bad(name, line, 1, where + "The field (prompt) is missing or is not a string", null);
     }
     Object tag = fields.getOrDefault("tag", "");
     Object id = fields.getOrDefault("id", id(index));
     if (!(tag instanceof String category)) {
-      throw bad(name, line, 1, "The field (tag) is not a string", null);
+      throw bad(name, line, 1, where + "The field (tag) is not a string", null);
     }
     if (!(id instanceof String || id instanceof Number)) {
-      throw bad(name, line, 1, "The field (id) is not a string or a number", null);
+      throw bad(name, line, 1, where + "The field (id) is not a string or a number", null);
     }
     if (String.valueOf(id).isEmpty()) {
-      throw bad(name, line, 1, "The field (id) is empty", null);
+      throw bad(name, line, 1, where + "The field (id) is empty", null);
     }
+    requireText(prompt, name, line, where);
     Map<String, Object> metadata = new LinkedHashMap<>(fields);
     metadata.values().removeIf(Objects::isNull);
     return new Prompt(String.valueOf(id), prompt, category, metadata);
@@ -254,25 +350,63 @@ public final class PromptFiles {
     return new EspalierException(
         EspalierException.Code.CONFIG,
         name + ":" + (line + 1) + ":" + column + ": " + sentence.replaceAll("\\s+", " "),
-        "Maybe mend or remove the line.",
+        "Maybe fix or remove the line.",
         cause);
   }
 
-  private static List<Prompt> lines(String name, String text, String tag) {
+  /** Refuses a prompt without anything to draw. */
+  private static void requireText(String prompt, String name, int line, String where) {
+    if (isBlank(prompt)) {
+      throw bad(name, line, 1, where + "The prompt is empty or blank", null);
+    }
+  }
+
+  /**
+   * The same prompt, unless it says nothing.
+   *
+   * @param prompt any text
+   * @param where it stands, for the error
+   * @throws EspalierException CONFIG if it is empty or has white space, no-break spaces, zero-width
+   *     or control characters alone
+   */
+  public static String requireText(String prompt, String where) {
+    if (isBlank(prompt)) {
+      throw EspalierException.config(
+          "The prompt (" + where + ") is empty or blank.", "Maybe write what the image shows.");
+    }
+    return prompt;
+  }
+
+  private static boolean isBlank(String text) {
+    return text.codePoints()
+        .allMatch(
+            c ->
+                Character.isWhitespace(c)
+                    || Character.isSpaceChar(c)
+                    || Character.isISOControl(c)
+                    || Character.getType(c) == Character.FORMAT);
+  }
+
+  private static String printable(String text) {
+    return text.replaceAll("\\p{Cntrl}", "\uFFFD");
+  }
+
+  private static List<Prompt> lines(String name, String text, String tag, int first) {
     List<Prompt> prompts = new ArrayList<>();
-    String[] lines = text.split("\\R", -1);
+    String[] lines = LINE_END.split(text, -1);
     for (int i = 0; i < lines.length; i++) {
       if (lines[i].indexOf('\0') >= 0) {
         throw bad(name, i, lines[i].indexOf('\0') + 1, "This is not text", null);
       }
       if (!lines[i].isBlank()) {
-        prompts.add(new Prompt(id(prompts.size()), lines[i].strip(), tag, Map.of()));
+        requireText(lines[i], name, i, "");
+        prompts.add(new Prompt(id(first + prompts.size()), lines[i].strip(), tag, Map.of()));
       }
     }
     return prompts;
   }
 
-  private static List<Prompt> imageReward(String name, String text) {
+  private static List<Prompt> imageReward(String name, String text, int first) {
     List<Map<String, Object>> rows;
     try {
       rows = JSON.readValue(text, new TypeReference<List<Map<String, Object>>>() {});
@@ -290,13 +424,13 @@ public final class PromptFiles {
       if (rows.get(i) == null) {
         throw bad(name, 0, 1, "The element (" + i + ") is null", null);
       }
-      prompts.add(prompt(name + "[" + i + "]", 0, i, rows.get(i)));
+      prompts.add(prompt(name, 0, "[" + i + "]: ", first + i, rows.get(i)));
     }
     return prompts;
   }
 
   private static List<Prompt> table(
-      String name, String text, CSVFormat format, String column, String tagColumn) {
+      String name, String text, CSVFormat format, String column, String tagColumn, int first) {
     List<Prompt> prompts = new ArrayList<>();
     int line = 0;
     try (CSVParser parser = CSVParser.parse(text, format)) {
@@ -306,6 +440,12 @@ public final class PromptFiles {
         line = (int) parser.getCurrentLineNumber();
         if (header == null) {
           header = row.stream().map(String::strip).toList();
+          Set<String> columns = new HashSet<>();
+          for (String each : header) {
+            if (!each.isEmpty() && !columns.add(each)) {
+              throw bad(name, start, 1, "The header has two columns (" + each + ")", null);
+            }
+          }
           if (!header.contains(column)) {
             throw bad(name, start, 1, "The header has no column (" + column + "): " + header, null);
           }
@@ -324,12 +464,11 @@ public final class PromptFiles {
           metadata.put(header.get(i), row.get(i));
         }
         int tag = header.indexOf(tagColumn);
+        String prompt = row.get(header.indexOf(column)).strip();
+        requireText(prompt, name, start, "");
         prompts.add(
             new Prompt(
-                id(prompts.size()),
-                row.get(header.indexOf(column)).strip(),
-                tag < 0 ? "" : row.get(tag).strip(),
-                metadata));
+                id(first + prompts.size()), prompt, tag < 0 ? "" : row.get(tag).strip(), metadata));
       }
     } catch (IOException | UncheckedIOException | IllegalStateException e) {
       throw bad(name, line, 1, "This is not a table: " + e.getMessage(), e);
@@ -346,7 +485,10 @@ public final class PromptFiles {
       for (String tag : tags) {
         if (!known.contains(tag)) {
           throw EspalierException.config(
-              "No prompt has the tag (" + tag + ").", NearestNames.advice(tag, known));
+              "No prompt has the tag (" + tag + ").",
+              known.equals(Set.of(""))
+                  ? "Maybe remove prompts.tags: these prompts have no tags."
+                  : NearestNames.advice(tag, known));
         }
       }
     }

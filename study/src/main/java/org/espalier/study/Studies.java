@@ -1,5 +1,6 @@
 package org.espalier.study;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -12,11 +13,15 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.espalier.api.EspalierException;
 import org.espalier.engine.SearchEngine;
-import org.espalier.study.config.Canonical;
+import org.espalier.plugins.Canonical;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.records.RecordLog;
+import org.espalier.records.RunDirectory;
+import org.espalier.records.RunFiles;
 import org.jspecify.annotations.Nullable;
 
 /** Runs and resumes studies: the Java door to what the command line does. */
@@ -77,28 +82,66 @@ public final class Studies {
    * @param watcher told how it goes
    */
   public Ended run(StudySource source, @Nullable Path out, Watcher watcher) {
-    Study study = Study.bind(source, registry);
-    Instant now = Instant.now();
-    Path root = out == null ? fresh(study, now) : out;
-    RunDirectory.requireUsable(root);
-    try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
-      RunDirectory directory = RunDirectory.create(root, loaded, now.toString());
-      AutoCloseable lock = directory.lock();
-      try (watcher) {
-        return execute(loaded, directory, Found.read(directory), watcher);
-      } finally {
-        release(lock, watcher);
-      }
-    }
+    return run(Study.bind(source, registry), out, watcher);
   }
 
-  private static Path fresh(Study study, Instant now) {
+  /**
+   * Runs the study of an earlier run again, with the prompts that it keeps.
+   *
+   * @param earlier the run
+   * @param out the new run's directory
+   * @param watcher told how it goes
+   */
+  public Ended repeat(RunDirectory earlier, Path out, Watcher watcher) {
+    return run(bind(earlier, List.of()), out, watcher);
+  }
+
+  private Ended run(Study study, @Nullable Path out, Watcher watcher) {
+    Instant now = Instant.now();
     String name = study.spec().study() + "-" + STAMP.format(now);
-    Path root = study.output().resolve(name);
-    for (int i = 2; Files.exists(root); i++) {
-      root = study.output().resolve(name + "-" + i);
+    RunDirectory.requireUsable(out == null ? study.output().resolve(name + "-new") : out);
+    return loaded(
+        study,
+        watcher,
+        loaded -> {
+          RunDirectory.Claim claim =
+              out == null ? RunDirectory.claimFresh(study.output(), name) : RunDirectory.claim(out);
+          RunDirectory directory = claim.directory();
+          try (watcher) {
+            NewRun.write(directory, loaded, now.toString());
+            return execute(loaded, directory, Found.read(directory), watcher);
+          } finally {
+            release(claim.lock(), watcher);
+          }
+        });
+  }
+
+  /** Loads a study for as long as something is done with it. A failing close loses no result. */
+  private Ended loaded(Study study, Watcher watcher, Function<LoadedStudy, Ended> body) {
+    LoadedStudy loaded = LoadedStudy.load(study, registry);
+    Ended ended;
+    try {
+      ended = body.apply(loaded);
+    } catch (Throwable e) {
+      try {
+        loaded.close();
+      } catch (RuntimeException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
     }
-    return root;
+    try {
+      loaded.close();
+    } catch (RuntimeException e) {
+      watcher.note("A plugin could not be closed: " + (e.getCause() == null ? e : e.getCause()));
+    }
+    return ended;
+  }
+
+  /** A run has all that it was made from, its prompts too: their file may be gone by now. */
+  private Study bind(RunDirectory run, List<String> overrides) {
+    return Study.bind(
+        StudySource.of(run).with(overrides), registry, PromptFiles.ofRun(run.prompts()));
   }
 
   /**
@@ -113,11 +156,9 @@ public final class Studies {
     try (watcher) {
       // Ten thousand records take as long to read as the study takes to load.
       CompletableFuture<Found> reading = CompletableFuture.supplyAsync(() -> Found.read(directory));
-      Study study = Study.bind(directory.source().with(overrides), registry);
+      Study study = bind(directory, overrides);
       requireSame(directory, study);
-      try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
-        return execute(loaded, directory, joined(reading), watcher);
-      }
+      return loaded(study, watcher, loaded -> execute(loaded, directory, joined(reading), watcher));
     } finally {
       release(lock, watcher);
     }
@@ -132,11 +173,11 @@ public final class Studies {
   }
 
   private static void requireSame(RunDirectory directory, Study study) {
-    String before = RunDirectory.readJson(directory.run()).path("configSha256").asText();
+    String before = RunFiles.json(directory.run()).path("configSha256").asText();
     String now = Canonical.sha256(study.resolved());
     if (!before.equals(now)) {
       throw EspalierException.config(
-          "The run (%s) was made with another configuration (%s, now %s): a prompt file, a plugin's default or the study has changed."
+          "The run (%s) was made with another configuration (%s, now %s): a plugin's default, or the run's study.yaml or prompts.jsonl has changed."
               .formatted(directory.root(), brief(before), brief(now)),
           "Maybe restore what changed, or start a new run.");
     }
@@ -147,7 +188,7 @@ public final class Studies {
   }
 
   private Ended execute(LoadedStudy loaded, RunDirectory directory, Found found, Watcher watcher) {
-    report(found.content(), watcher::note);
+    found.content().notes().forEach(watcher::note);
     RecordLog.repair(directory.records(), found.content());
     List<Cell> cells = loaded.cells();
     requireKnown(directory, found.content().records(), cells);
@@ -184,23 +225,6 @@ public final class Studies {
   }
 
   /**
-   * Says what is wrong with a record file, if anything.
-   *
-   * @param content of the file
-   * @param note told of it
-   */
-  public static void report(RecordLog.Content<?> content, Consumer<String> note) {
-    if (content.tornBytes() > 0) {
-      note.accept(
-          "The last record was torn (%d bytes): it is left out, and its cell run again on resume."
-              .formatted(content.tornBytes()));
-    }
-    for (int line : content.damagedLines()) {
-      note.accept("records.jsonl:" + line + ": The checksum is wrong; the record is left out.");
-    }
-  }
-
-  /**
    * What a run has so far.
    *
    * @param content of its record file
@@ -212,15 +236,29 @@ public final class Studies {
       return new Found(
           content,
           content.records().values().parallelStream()
-              .filter(ending -> CellRecord.DONE.equals(ending.status()))
-              .filter(ending -> isThere(directory, ending.answer()))
+              .filter(RecordLog.Ending::isDone)
+              .filter(ending -> isWhole(directory, ending.answer()))
               .filter(ending -> isThere(directory, ending.tree()))
               .map(RecordLog.Ending::cell)
               .collect(Collectors.toSet()));
     }
 
+    /** A damaged answer is made again, as a missing one is. */
+    private static boolean isWhole(
+        RunDirectory directory, RecordLog.Ending.@Nullable Answer answer) {
+      if (answer == null || !isThere(directory, answer.file())) {
+        return false;
+      }
+      try {
+        byte[] bytes = Files.readAllBytes(directory.file(answer.file()));
+        return Canonical.sha256(bytes).equals(answer.sha256());
+      } catch (IOException e) {
+        return false;
+      }
+    }
+
     private static boolean isThere(RunDirectory directory, @Nullable String file) {
-      return file != null && Files.isRegularFile(directory.root().resolve(file));
+      return file != null && Files.isRegularFile(directory.file(file));
     }
   }
 }

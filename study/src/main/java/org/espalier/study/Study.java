@@ -7,12 +7,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.espalier.api.Prompt;
+import org.espalier.plugins.Canonical;
+import org.espalier.plugins.NearestNames;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.plugins.PluginSpec;
+import org.espalier.records.Amount;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.Verifier;
-import org.espalier.study.config.Canonical;
-import org.espalier.study.config.NearestNames;
-import org.espalier.study.config.PluginSpec;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -62,6 +65,26 @@ public record Study(
    */
   public static Study bind(StudySource source, PluginRegistry registry) {
     StudySpec spec = source.bind();
+    return bind(
+        source,
+        spec,
+        registry,
+        () -> PromptFiles.load(spec.prompts(), source.base(), registry.loader()));
+  }
+
+  /**
+   * Binds a study whose prompts are known, whatever its text says of them.
+   *
+   * @param source its text
+   * @param registry the plugins
+   * @param prompts what is searched for
+   */
+  static Study bind(StudySource source, PluginRegistry registry, List<Prompt> prompts) {
+    return bind(source, source.bind(), registry, () -> prompts);
+  }
+
+  private static Study bind(
+      StudySource source, StudySpec spec, PluginRegistry registry, Supplier<List<Prompt>> prompts) {
     Map<String, PluginRegistry.Bound<GenerativeModel>> models = new LinkedHashMap<>();
     spec.models().forEach((name, plugin) -> models.put(name, registry.model(plugin)));
     PluginRegistry.Bound<Verifier> search = registry.verifier(spec.verifiers().search());
@@ -105,8 +128,7 @@ public record Study(
               levels == null ? spec.budgets().levels() : levels,
               own == null ? search : registry.verifier(own)));
     }
-    List<Prompt> prompts = PromptFiles.load(spec.prompts(), source.base());
-    return new Study(source, spec, prompts, arms, models, search, prior, evaluators);
+    return new Study(source, spec, prompts.get(), arms, models, search, prior, evaluators);
   }
 
   /** The resolved configuration: defaults filled in, what cannot change a result left out. */

@@ -3,7 +3,6 @@ package org.espalier.study;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -17,23 +16,26 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
-import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.api.VerifierRole;
-import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
-import org.espalier.compute.Phase;
 import org.espalier.engine.EngineOptions;
 import org.espalier.engine.IncumbentPoint;
 import org.espalier.engine.SearchEngine;
 import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.SearchRequest;
 import org.espalier.engine.TreeNode;
+import org.espalier.plugins.Canonical;
+import org.espalier.records.CellRecord;
+import org.espalier.records.Images;
+import org.espalier.records.RecordLog;
+import org.espalier.records.RunDirectory;
+import org.espalier.records.RunFiles;
+import org.espalier.records.WholeFile;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
-import org.espalier.study.config.Canonical;
 import org.jspecify.annotations.Nullable;
 
 /** Runs the cells of a study. A cell that fails becomes a failed record; the others go on. */
@@ -101,6 +103,7 @@ public final class StudyRunner {
                     (record.isDone() ? done : failed).incrementAndGet();
                     progress.cell(record);
                   }
+                  return null;
                 }));
       }
       await(futures);
@@ -145,14 +148,16 @@ public final class StudyRunner {
     if (failure instanceof Error e) {
       throw e;
     }
+    if (failure != null) {
+      throw new IllegalStateException("a cell ended with a checked exception", failure);
+    }
   }
 
   private CellRecord runCell(Cell cell, int batch) {
     String started = Instant.now().toString();
     TreeLog tree = new TreeLog();
-    SearchOutcome outcome;
     try {
-      outcome =
+      SearchOutcome outcome =
           engine.run(
               new SearchRequest(
                   cell.file(),
@@ -163,14 +168,32 @@ public final class StudyRunner {
                   cell.budget(),
                   DrawKey.root(cell.seed()),
                   EngineOptions.defaults().withBatch(batch).withListener(tree)));
-      return finished(cell, outcome, tree, started);
+      requireNotInterrupted();
+      CellRecord record = finished(cell, outcome, tree, started);
+      requireNotInterrupted();
+      return record;
     } catch (EspalierException e) {
+      Thread.interrupted();
       if (e.code() == EspalierException.Code.RESOURCE) {
         throw e;
       }
       return failed(cell, e.code().name(), String.valueOf(e.getMessage()), started);
-    } catch (RuntimeException | StackOverflowError e) {
+    } catch (Throwable e) {
+      // Plugins may throw anything, errors and undeclared exceptions too: the other cells go on.
+      Thread.interrupted();
       return failed(cell, "PLUGIN_CONTRACT", "[PLUGIN_CONTRACT] A plugin failed: " + e, started);
+    }
+  }
+
+  /**
+   * Nobody interrupts cells, and writing from an interrupted thread would close the record file.
+   */
+  private static void requireNotInterrupted() {
+    if (Thread.interrupted()) {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "A plugin has left its thread interrupted.",
+          "Maybe handle the interruption where it is caught.");
     }
   }
 
@@ -202,27 +225,26 @@ public final class StudyRunner {
     long evaluationNanos = System.nanoTime() - start;
     String image = "images/" + cell.file() + ".png";
     byte[] png = Images.png(outcome.image());
-    RunDirectory.write(directory.root().resolve(image), png);
+    WholeFile.write(directory.root().resolve(image), png);
     String other = null;
     if (!same) {
       other = "images/" + cell.file() + "-incumbent.png";
-      RunDirectory.write(directory.root().resolve(other), Images.png(outcome.incumbentImage()));
+      WholeFile.write(directory.root().resolve(other), Images.png(outcome.incumbentImage()));
     }
     byte[] sheet = tree.sheet();
     String sheetFile = sheet == null ? null : "trees/" + cell.file() + ".jpg";
     if (sheet != null && sheetFile != null) {
-      RunDirectory.write(directory.root().resolve(sheetFile), sheet);
+      WholeFile.write(directory.root().resolve(sheetFile), sheet);
     }
     String treeFile = "trees/" + cell.file() + ".json";
-    RunDirectory.write(
+    WholeFile.write(
         directory.root().resolve(treeFile),
-        (RunDirectory.toJson(tree.json(cell.key(), outcome, sheetFile)) + "\n")
+        (RunFiles.jsonLine(tree.json(cell.key(), outcome, sheetFile)) + "\n")
             .getBytes(StandardCharsets.UTF_8));
-    return record(
-        cell,
-        CellRecord.DONE,
-        null,
-        outcome,
+    return new CellRecord.Done(
+        task(cell),
+        spent(cell, outcome),
+        found(outcome),
         new CellRecord.Images(image, Canonical.sha256(png), other),
         treeFile,
         new CellRecord.Evaluation(answer, incumbent, CellRecord.Axes.of(evaluation)),
@@ -232,13 +254,7 @@ public final class StudyRunner {
 
   private static Cost judge(
       Verifier evaluator, Cell cell, RgbImage image, List<CellRecord.Judged> into) {
-    Prompt prompt = cell.prompt();
-    Verdict verdict;
-    // A verifier is called by one thread at a time; the engine locks it in the same way.
-    synchronized (evaluator) {
-      verdict =
-          evaluator.verify(List.of(new Judgement(cell.file(), prompt, Artifact.of(image)))).get(0);
-    }
+    Verdict verdict = verdict(evaluator, cell, image);
     String id = evaluator.card().id();
     if (verdict instanceof Verdict.Scored scored) {
       into.add(
@@ -251,7 +267,37 @@ public final class StudyRunner {
       String reason = verdict instanceof Verdict.Failed failed ? failed.reason() : "no verdict";
       into.add(new CellRecord.Judged(id, null, null, reason));
     }
-    return evaluator.quote(prompt, image.width(), image.height(), 1);
+    return evaluator.quote(cell.prompt(), image.width(), image.height(), 1);
+  }
+
+  /** What an evaluator says. If it fails in any way, its verdict is lost, but not the search. */
+  private static Verdict verdict(Verifier evaluator, Cell cell, RgbImage image) {
+    // A copy: what an evaluator does to its image changes nothing that is saved or judged by
+    // others.
+    RgbImage copy = new RgbImage(image.width(), image.height(), image.rgb().clone());
+    List<Judgement> batch = List.of(new Judgement(cell.file(), cell.prompt(), Artifact.of(copy)));
+    try {
+      List<Verdict> verdicts;
+      // A verifier is called by one thread at a time; the engine locks it in the same way.
+      synchronized (evaluator) {
+        verdicts = evaluator.verify(batch);
+      }
+      requireNotInterrupted();
+      if (verdicts == null || verdicts.size() != 1 || verdicts.get(0) == null) {
+        return new Verdict.Failed(
+            "the evaluator gave %s verdicts for one image"
+                .formatted(verdicts == null ? "no" : verdicts.size()));
+      }
+      return verdicts.get(0);
+    } catch (EspalierException e) {
+      if (e.code() == EspalierException.Code.RESOURCE) {
+        throw e;
+      }
+      return new Verdict.Failed("the evaluator failed: " + e.getMessage());
+    } catch (Throwable e) {
+      Thread.interrupted();
+      return new Verdict.Failed("the evaluator failed: " + e);
+    }
   }
 
   private static CellRecord.Times times(
@@ -268,42 +314,18 @@ public final class StudyRunner {
   }
 
   private CellRecord failed(Cell cell, String code, String message, String started) {
-    return record(
-        cell,
-        CellRecord.FAILED,
+    return new CellRecord.Failed(
+        task(cell),
         new CellRecord.Failure(code, message),
-        null,
-        null,
-        null,
-        null,
-        null,
         new CellRecord.Times(started, 0, 0, 0, Map.of(), List.of()));
   }
 
-  private CellRecord record(
-      Cell cell,
-      String status,
-      CellRecord.@Nullable Failure failure,
-      @Nullable SearchOutcome outcome,
-      CellRecord.@Nullable Images images,
-      @Nullable String tree,
-      CellRecord.@Nullable Evaluation evaluation,
-      @Nullable List<CellRecord.Point> curve,
-      CellRecord.Times times) {
-    ComputeUnit unit = cell.budget().unit();
+  private CellRecord.Task task(Cell cell) {
     Map<String, Double> caps = new TreeMap<>();
-    cell.budget().caps().forEach((u, v) -> caps.put(u.name().toLowerCase(Locale.ROOT), v));
-    Map<String, CellRecord.Axes> phases = null;
-    if (outcome != null) {
-      phases = new TreeMap<>();
-      for (Map.Entry<Phase, Cost> entry : new EnumMap<>(outcome.ledger().byPhase()).entrySet()) {
-        phases.put(lower(entry.getKey()), CellRecord.Axes.of(entry.getValue()));
-      }
-    }
-    return new CellRecord(
-        LoadedStudy.SCHEMA,
+    cell.budget().caps().forEach((unit, cap) -> caps.put(lower(unit), cap));
+    return new CellRecord.Task(
+        RecordLog.SCHEMA,
         cell.key(),
-        status,
         loaded.study().spec().study(),
         cell.arm().label(),
         cell.arm().strategy().strategy().card().id(),
@@ -312,25 +334,31 @@ public final class StudyRunner {
         new CellRecord.PromptText(cell.prompt().id(), cell.prompt().tag(), cell.prompt().text()),
         cell.seed(),
         cell.level().label(),
-        new CellRecord.Limits(unit.name().toLowerCase(Locale.ROOT), cell.budget().limit(), caps),
-        failure,
-        outcome == null ? null : outcome.stop().name().toLowerCase(Locale.ROOT),
-        outcome == null ? null : CellRecord.Axes.of(outcome.ledger().total()),
-        phases,
-        outcome == null ? null : unit.of(outcome.ledger().total()) / cell.budget().limit(),
-        outcome == null ? null : outcome.score(),
-        outcome == null ? null : scoreParts(outcome),
-        outcome == null ? null : outcome.incumbentScore(),
-        outcome == null ? null : (Long) outcome.best(),
-        outcome == null ? null : (Long) outcome.incumbent(),
-        images,
-        tree,
-        evaluation,
-        curve,
-        times);
+        new CellRecord.Limits(lower(cell.budget().unit()), cell.budget().limit(), caps));
   }
 
-  private static @Nullable Map<String, Double> scoreParts(SearchOutcome outcome) {
+  private static CellRecord.Spent spent(Cell cell, SearchOutcome outcome) {
+    Map<String, CellRecord.Axes> phases = new TreeMap<>();
+    outcome
+        .ledger()
+        .byPhase()
+        .forEach((phase, cost) -> phases.put(lower(phase), CellRecord.Axes.of(cost)));
+    Cost total = outcome.ledger().total();
+    return new CellRecord.Spent(
+        CellRecord.Axes.of(total), phases, cell.budget().unit().of(total) / cell.budget().limit());
+  }
+
+  private static CellRecord.Found found(SearchOutcome outcome) {
+    return new CellRecord.Found(
+        lower(outcome.stop()),
+        outcome.score(),
+        scoreParts(outcome),
+        outcome.incumbentScore(),
+        outcome.best(),
+        outcome.incumbent());
+  }
+
+  private static Map<String, Double> scoreParts(SearchOutcome outcome) {
     for (TreeNode node : outcome.tree()) {
       if (node.id() == outcome.best()
           && node.verdicts().get(VerifierRole.SEARCH) instanceof Verdict.Scored scored
@@ -338,7 +366,7 @@ public final class StudyRunner {
         return new TreeMap<>(scored.parts());
       }
     }
-    return null;
+    return Map.of();
   }
 
   private static CellRecord.Point point(IncumbentPoint point, @Nullable Double metric) {
@@ -353,7 +381,7 @@ public final class StudyRunner {
         metric);
   }
 
-  private static String lower(Phase phase) {
-    return phase.name().toLowerCase(Locale.ROOT);
+  private static String lower(Enum<?> name) {
+    return name.name().toLowerCase(Locale.ROOT);
   }
 }

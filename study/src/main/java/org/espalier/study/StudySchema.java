@@ -11,10 +11,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.plugins.PluginSpec;
 import org.espalier.spi.ModelProvider;
 import org.espalier.spi.StrategyProvider;
 import org.espalier.spi.VerifierProvider;
-import org.espalier.study.config.PluginSpec;
 import org.jspecify.annotations.Nullable;
 
 /** The JSON Schema of study files, made from the records that they are bound to. */

@@ -1,11 +1,14 @@
 package org.espalier.study;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-import org.espalier.study.config.ConfigTree;
-import org.espalier.study.config.RecordBinder;
+import org.espalier.plugins.ConfigTree;
+import org.espalier.plugins.RecordBinder;
+import org.espalier.records.RunDirectory;
+import org.espalier.records.RunFiles;
 
 /**
  * A study's text, and what was laid over it on the command line.
@@ -31,8 +34,24 @@ public record StudySource(String name, String text, Path base, List<String> over
     Path parent = file.toAbsolutePath().getParent();
     return new StudySource(
         file.toString(),
-        RunDirectory.read(file),
+        RunFiles.text(file),
         parent == null ? Path.of("").toAbsolutePath() : parent,
+        overrides);
+  }
+
+  /**
+   * How a run was started.
+   *
+   * @param directory the run
+   */
+  public static StudySource of(RunDirectory directory) {
+    JsonNode run = RunFiles.json(directory.run());
+    List<String> overrides = new ArrayList<>();
+    run.path("overrides").forEach(node -> overrides.add(node.asText()));
+    return new StudySource(
+        run.path("file").asText("study.yaml"),
+        RunFiles.text(directory.root().resolve("study.yaml")),
+        Path.of(run.path("base").asText("")),
         overrides);
   }
 

@@ -3,11 +3,14 @@ package org.espalier.study;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.compute.ComputeUnit;
-import org.espalier.study.config.PluginSpec;
-import org.espalier.torch.TorchEngine;
+import org.espalier.plugins.PluginSpec;
+import org.espalier.records.Amount;
+import org.espalier.spi.NativeMemory;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,6 +49,16 @@ public record StudySpec(
       throw EspalierException.config(
           "The number of seeds (" + seeds + ") must lie in [1, 10000].", "Maybe set seeds: 3.");
     }
+    if (firstSeed(seed) > Long.MAX_VALUE - seedCount(seeds) + 1) {
+      throw EspalierException.config(
+          "The seeds from %d on leave the range of 64 bits after %d of %d."
+              .formatted(seed, Long.MAX_VALUE - firstSeed(seed) + 1, seedCount(seeds)),
+          "Maybe set a smaller seed.");
+    }
+    if (output != null && output.indexOf('\0') >= 0) {
+      throw EspalierException.config(
+          "The output has a character (NUL) that no path has.", "Maybe set output: runs.");
+    }
     if (models != null && models.isEmpty()) {
       throw EspalierException.config("The study has no model.", "Maybe add one under models.");
     }
@@ -61,18 +74,27 @@ public record StudySpec(
 
   /** The first seed. */
   public long firstSeed() {
+    return firstSeed(seed);
+  }
+
+  private static long firstSeed(@Nullable Long seed) {
     return seed == null ? 0 : seed;
   }
 
   /** How many seeds. */
   public int seedCount() {
+    return seedCount(seeds);
+  }
+
+  private static int seedCount(@Nullable Integer seeds) {
     return seeds == null ? 1 : seeds;
   }
 
   /**
-   * Where prompts come from: exactly one of file, set and inline.
+   * Where prompts come from: exactly one of file, files, set and inline.
    *
    * @param file a prompt file, relative to the study
+   * @param files several of them, read in this order; prompts without ids are numbered through all
    * @param set a set that travels on the class path, for example {@code shapes/geneval}
    * @param inline the prompts themselves
    * @param format of the file; told from its name and content if left out
@@ -81,24 +103,34 @@ public record StudySpec(
    */
   public record Prompts(
       @Nullable String file,
+      @Nullable List<String> files,
       @Nullable String set,
       @Nullable List<String> inline,
       @Nullable PromptFormat format,
       @Nullable Integer limit,
       @Nullable List<String> tags) {
     public Prompts {
-      int sources = (file == null ? 0 : 1) + (set == null ? 0 : 1) + (inline == null ? 0 : 1);
+      long sources = Stream.of(file, files, set, inline).filter(Objects::nonNull).count();
       if (sources != 1) {
         throw EspalierException.config(
-            "The prompts must come from exactly one of file, set and inline; given are ("
+            "The prompts must come from exactly one of file, files, set and inline; "
                 + sources
-                + ").",
+                + " were given.",
             "Maybe write prompts: {set: shapes/geneval}.");
+      }
+      if (files != null && files.isEmpty()) {
+        throw EspalierException.config(
+            "The list of prompt files is empty.", "Maybe name one under prompts.files.");
       }
       if (limit != null && limit < 1) {
         throw EspalierException.config(
             "The number of prompts (" + limit + ") must be positive.", "Maybe set limit: 12.");
       }
+    }
+
+    /** The prompt files, in the order in which they are read; empty if prompts come otherwise. */
+    public List<String> paths() {
+      return files != null ? files : file != null ? List.of(file) : List.of();
     }
   }
 
@@ -154,9 +186,10 @@ public record StudySpec(
     if (levels.isEmpty()) {
       throw EspalierException.config("There is no budget level.", "Maybe set levels: [1x, 4x].");
     }
-    Set<String> labels = new HashSet<>();
+    record Size(double value, boolean relative) {}
+    Set<Size> sizes = new HashSet<>();
     for (Amount level : levels) {
-      if (!labels.add(level.label())) {
+      if (!sizes.add(new Size(level.value(), level.relative()))) {
         throw EspalierException.config(
             "The budget level (" + level.label() + ") is given twice.", "Maybe remove one.");
       }
@@ -191,6 +224,20 @@ public record StudySpec(
       @Nullable PluginSpec verifier) {
     public Arm {
       requireLevels(levels);
+      if (models != null && models.isEmpty()) {
+        throw EspalierException.config(
+            "The arm searches no model: its list of models is empty.",
+            "Maybe leave models out: the arm then searches all.");
+      }
+      if (models != null) {
+        Set<String> distinct = new HashSet<>();
+        for (String model : models) {
+          if (!distinct.add(model)) {
+            throw EspalierException.config(
+                "The arm names the model (" + model + ") twice.", "Maybe remove one.");
+          }
+        }
+      }
     }
 
     /** The name, with its default. */
@@ -228,7 +275,7 @@ public record StudySpec(
             "Maybe set device: cpu, gpu, gpu:0 or auto.");
       }
       if (memory != null) {
-        TorchEngine.bytes(memory); // complains where it is no size
+        NativeMemory.of(memory); // complains where it is not a size
       }
     }
 

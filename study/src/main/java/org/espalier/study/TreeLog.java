@@ -13,6 +13,8 @@ import org.espalier.api.VerifierRole;
 import org.espalier.engine.SearchListener;
 import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.TreeNode;
+import org.espalier.records.Images;
+import org.espalier.records.RecordLog;
 import org.espalier.spi.RgbImage;
 import org.jspecify.annotations.Nullable;
 
@@ -119,7 +121,7 @@ final class TreeLog implements SearchListener {
       nodes.add(map);
     }
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("schema", LoadedStudy.SCHEMA);
+    map.put("schema", RecordLog.SCHEMA);
     map.put("cell", cell);
     map.put("answer", outcome.best());
     map.put("incumbent", outcome.incumbent());

@@ -1,6 +1,6 @@
 /**
- * Comparative studies: YAML to plan to run to records to statistics to report. The only module that
- * knows all others; nothing depends on it.
+ * Comparative studies: YAML to plan to run to records. Sees plugins through their registry, never
+ * by name.
  */
 @NullMarked
 package org.espalier.study;

@@ -10,10 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.SortedMap;
-import java.util.TreeMap;
-import org.espalier.study.config.Canonical;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.study.toys.ToyEncoder;
 import org.espalier.study.toys.ToyPlugin;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -55,32 +53,24 @@ class CellsTest {
   }
 
   @Test
-  void aKeyMadeOfATemplateIsTheHashOfTheWholeObject() {
-    Map<String, Object> all =
-        Map.of(
-            "seed",
-            3L,
-            "arm",
-            "a \"b\"",
-            "prompt",
-            Map.of("text", "é\n", "id", "0"),
-            "x",
-            List.of());
-    for (List<String> varied :
-        List.of(List.of("prompt", "seed"), List.of("arm"), List.of("arm", "x"), List.of("x"))) {
-      SortedMap<String, String> shared = new TreeMap<>();
-      all.forEach((name, value) -> shared.put(name, Canonical.json(value)));
-      varied.forEach(shared::remove);
-      Canonical.Template template = new Canonical.Template(shared, varied);
-      template.sha256(varied.toArray(String[]::new));
-      assertThat(
-              template.sha256(
-                  varied.stream()
-                      .map(name -> Canonical.json(all.get(name)))
-                      .toArray(String[]::new)))
-          .as("%s", varied)
-          .isEqualTo(Canonical.sha256(all));
+  void studiesOfOneProcessHaveALimitOfMemoryEach() throws IOException {
+    PluginRegistry registry = PluginRegistry.discover(getClass().getClassLoader());
+    String text = STUDY.replace("toy-scale", "toy-encoder").formatted("toy-target");
+    Files.writeString(directory.resolve("prompts.jsonl"), "{\"prompt\": \"a\"}\n");
+    ToyEncoder.CONTEXTS.clear();
+    try (LoadedStudy narrow = load(text + "engine: {memory: 1MiB}\n", registry);
+        LoadedStudy wide = load(text + "engine: {memory: 2GiB}\n", registry);
+        LoadedStudy unlimited = load(text, registry)) {
+      assertThat(ToyEncoder.CONTEXTS)
+          .extracting(context -> context.memory().limit())
+          .containsExactly(1L << 20, 2L << 30, 0L);
+      assertThat(List.of(narrow, wide, unlimited)).doesNotHaveDuplicates();
     }
+  }
+
+  private LoadedStudy load(String text, PluginRegistry registry) throws IOException {
+    Path file = Files.writeString(directory.resolve("study.yaml"), text);
+    return LoadedStudy.load(Study.bind(StudySource.read(file, List.of()), registry), registry);
   }
 
   private List<String> keys(String search, String version) throws IOException {

@@ -16,6 +16,10 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.espalier.engine.SearchEngine;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.records.CellRecord;
+import org.espalier.records.RecordLog;
+import org.espalier.records.RunDirectory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -92,8 +96,10 @@ class KillTest {
     assertThat(lines).as("no cell is doubled").hasSameSizeAs(expected);
     Set<String> files = new HashSet<>();
     for (CellRecord record : RecordLog.read(out.resolve("records.jsonl")).records().values()) {
-      assertThat(out.resolve(String.valueOf(record.tree()))).isNotEmptyFile();
-      files.add(String.valueOf(record.tree()));
+      assertThat(record).isInstanceOf(CellRecord.Done.class);
+      String tree = record instanceof CellRecord.Done done ? String.valueOf(done.tree()) : "";
+      assertThat(out.resolve(tree)).isNotEmptyFile();
+      files.add(tree);
     }
     assertThat(files).hasSameSizeAs(expected);
   }

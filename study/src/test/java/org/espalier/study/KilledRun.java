@@ -4,6 +4,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.espalier.engine.SearchEngine;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.records.CellRecord;
+import org.espalier.records.RunDirectory;
 
 /** What the tests run in a process of its own, in order to kill it: starts a run, or resumes it. */
 public final class KilledRun {

@@ -3,13 +3,18 @@ package org.espalier.study;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class PromptFilesTest {
+  private static final ClassLoader LOADER = PromptFilesTest.class.getClassLoader();
 
   @Test
   void genevalLinesKeepTheirMetadata() {
@@ -62,8 +67,9 @@ class PromptFilesTest {
     refused("p.jsonl", "{\"prompt\":\"a\",\"tag\":1}", "p.jsonl:1:1", "(tag)");
     refused("p.csv", "Prompts,Category\na,b,c\n", "p.csv:2:1", "3 columns");
     refused("p.csv", "Prompt,Category\na,b\n", "p.csv:1:1", "(Prompts)");
-    refused("p.json", "[{\"prompt\":\"a\"},{}]", "p.json[1]", "(prompt)");
-    refused("p.json", "[{\"id\":\"\",\"prompt\":\"a\"}]", "p.json[0]", "(id) is empty");
+    refused("p.csv", "Prompts,Prompts\na,b\n", "p.csv:1:1", "two columns");
+    refused("p.json", "[{\"prompt\":\"a\"},{}]", "p.json:1:1: [1]", "(prompt)");
+    refused("p.json", "[{\"id\":\"\",\"prompt\":\"a\"}]", "p.json:1:1: [0]", "(id) is empty");
     refused(
         "p.jsonl",
         "{\"id\":\"x\",\"prompt\":\"a\"}\n{\"id\":\"x\",\"prompt\":\"b\"}",
@@ -79,13 +85,73 @@ class PromptFilesTest {
   }
 
   @Test
+  void onlyLineFeedsAndCarriageReturnsEndALine() {
+    String strange = "a\u2028b\u0085c\u000Bd\fe";
+    assertThat(PromptFiles.parse("p.txt", strange + "\r\nsecond\rthird", null))
+        .extracting(Prompt::text)
+        .containsExactly(strange, "second", "third");
+    assertThat(
+            PromptFiles.parse(
+                "p.jsonl", "{\"prompt\":\"a\u2028b\u0085c\"}\r\n{\"prompt\":\"d\"}\n", null))
+        .extracting(Prompt::text)
+        .containsExactly("a\u2028b\u0085c", "d");
+  }
+
+  @Test
+  void aPromptThatSaysNothingIsRefusedWithItsLine() {
+    for (String blank : List.of("\u00A0", "\u200B", "\u3000\u2060", "\uFEFF ", "\u2003")) {
+      refused("p.jsonl", "{\"prompt\":\"a\"}\n{\"prompt\":\"" + blank + "\"}", "p.jsonl:2:1");
+      refused("p.csv", "Prompts,Category\na,b\n" + blank + ",b\n", "p.csv:3:1", "blank");
+      refused("p.json", "[{\"prompt\":\"a\"},{\"prompt\":\"" + blank + "\"}]", "[1]", "blank");
+    }
+    refused("p.txt", "a\n\n\u200B\n", "p.txt:3:1", "blank");
+    refused("p.jsonl", "{\"prompt\":\"\"}", "p.jsonl:1:1", "blank");
+    assertThatThrownBy(() -> inline("a", "\u00A0 "))
+        .hasMessageContainingAll("[CONFIG]", "prompts.inline[1]", "blank");
+  }
+
+  private static List<Prompt> inline(String... prompts) {
+    return PromptFiles.load(
+        new StudySpec.Prompts(null, null, null, List.of(prompts), null, null, null),
+        Path.of(""),
+        LOADER);
+  }
+
+  @Test
+  void severalFilesAreOneListOfPrompts(@TempDir Path directory) throws IOException {
+    Files.writeString(directory.resolve("color_val.txt"), "a red bus\na blue cat\n");
+    Files.writeString(directory.resolve("shape_val_seen.txt"), "a round table\n");
+    List<Prompt> prompts = files(directory, "color_val.txt", "shape_val_seen.txt");
+    assertThat(prompts).extracting(Prompt::id).containsExactly("00000", "00001", "00002");
+    assertThat(prompts).extracting(Prompt::tag).containsExactly("color", "color", "shape");
+    Files.writeString(directory.resolve("own.jsonl"), "{\"id\":\"00001\",\"prompt\":\"x\"}\n");
+    assertThatThrownBy(() -> files(directory, "color_val.txt", "own.jsonl"))
+        .hasMessageContainingAll("[CONFIG]", "(00001)");
+  }
+
+  private static List<Prompt> files(Path base, String... names) {
+    return PromptFiles.load(
+        new StudySpec.Prompts(null, List.of(names), null, null, null, null, null), base, LOADER);
+  }
+
+  @Test
+  void whatIsNoFileOfTextIsRefused(@TempDir Path directory) {
+    assertThatThrownBy(() -> files(Path.of("/"), "dev/zero"))
+        .hasMessageContainingAll("[CONFIG]", "(/dev/zero)", "not a regular file");
+    assertThatThrownBy(() -> files(directory, "a\0b"))
+        .hasMessageContainingAll("[CONFIG]", "(a\uFFFDb)");
+  }
+
+  @Test
   void aLimitTakesFromAllTagsInTurn() {
-    StudySpec.Prompts spec = new StudySpec.Prompts(null, "shapes/geneval", null, null, 8, null);
-    List<Prompt> prompts = PromptFiles.load(spec, java.nio.file.Path.of(""));
+    StudySpec.Prompts spec =
+        new StudySpec.Prompts(null, null, "shapes/geneval", null, null, 8, null);
+    List<Prompt> prompts = PromptFiles.load(spec, Path.of(""), LOADER);
     assertThat(prompts).hasSize(8);
     assertThat(prompts.stream().map(Prompt::tag).distinct().count()).isGreaterThanOrEqualTo(6);
-    StudySpec.Prompts more = new StudySpec.Prompts(null, "shapes/geneval", null, null, 16, null);
-    assertThat(PromptFiles.load(more, java.nio.file.Path.of(""))).containsAll(prompts);
+    StudySpec.Prompts more =
+        new StudySpec.Prompts(null, null, "shapes/geneval", null, null, 16, null);
+    assertThat(PromptFiles.load(more, Path.of(""), LOADER)).containsAll(prompts);
   }
 
   @Test

@@ -1,6 +1,5 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,11 +10,13 @@ import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 
 /**
  * LAION's <a href="https://github.com/christophschuhmann/improved-aesthetic-predictor">improved
@@ -44,7 +45,7 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
   @Override
   public Verifier load(AestheticConfig config, LoadContext context) {
     try (Opened opened = Opened.of(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       ClipNetwork clip = ClipNetwork.loadImageSide(opened.architecture, opened.clip, device);
       try {
         TorchProgram program =
@@ -90,12 +91,14 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
       JsonNode json = ModelJson.require(directory.resolve("config.json"), "configuration of CLIP");
       List<WeightSource> sources = new ArrayList<>();
       try {
-        WeightSource clip = WeightSource.open(directory);
-        sources.add(clip);
-        WeightSource layers = open(file);
-        sources.add(layers);
+        WeightSource clip = keep(sources, WeightSource.open(directory));
+        clip = ClipArchitecture.unwrapped(clip);
+        WeightSource layers = keep(sources, open(file));
+        layers = layers.unwrapped(PREFIX + "0.weight", MODEL);
         ClipArchitecture architecture = ClipArchitecture.of(json, clip);
-        ImageTransform transform = ClipProvider.transform(directory, architecture.imageSize());
+        ImageTransform transform =
+            ClipFamilyProvider.transform(
+                directory, architecture.imageSize(), ImageTransform.CropRounding.DOWN);
         ScoreHead head = ScoreHead.of(layers, PREFIX, MODEL);
         if (head.widths().get(0) != architecture.projection()) {
           throw EspalierException.config(
@@ -117,6 +120,11 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
         sources.forEach(WeightSource::close);
         throw e;
       }
+    }
+
+    private static WeightSource keep(List<WeightSource> sources, WeightSource source) {
+      sources.add(source);
+      return source;
     }
 
     @Override

@@ -16,6 +16,7 @@ import org.espalier.api.EspalierException;
 import org.espalier.api.Verdict;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.Verifier;
+import org.espalier.weights.ModelJson;
 
 /**
  * How the scores of several verifiers are distributed over one set of images: what makes them

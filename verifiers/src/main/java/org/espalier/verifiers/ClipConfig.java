@@ -12,14 +12,15 @@ import org.jspecify.annotations.Nullable;
  */
 public record ClipConfig(String weights) {
   public ClipConfig(@Nullable String weights) {
-    this.weights = requireWeights(weights, "openai/clip-vit-base-patch32");
+    this.weights =
+        requireWeights(
+            weights, "nano, or the directory of a snapshot of " + ClipScore.CLIP.example());
   }
 
-  static String requireWeights(@Nullable String weights, String example) {
+  static String requireWeights(@Nullable String weights, String possible) {
     if (weights == null || weights.isBlank()) {
       throw EspalierException.config(
-          "The verifier's weights are missing.",
-          "Maybe set weights: nano, or the directory of a snapshot of " + example + ".");
+          "The verifier's weights are missing.", "Maybe set weights: " + possible + ".");
     }
     return weights;
   }

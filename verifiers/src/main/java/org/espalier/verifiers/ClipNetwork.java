@@ -1,10 +1,10 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.Arrays;
 import java.util.List;
 import org.espalier.torch.ClipTextEncoder;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.Tokens;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;

@@ -11,29 +11,30 @@ import org.espalier.torch.Tokens;
 import org.espalier.torch.TorchTensor;
 
 /**
- * CLIPScore. The value is 100 times the cosine, not cut off at zero, so that it ranks. Parts:
- * {@code cosine}; {@code logit}, the cosine times the learned temperature; {@code clip-score}, the
- * published 2.5 * max(cosine, 0); {@code truncated}.
+ * CLIPScore and its kin, see {@link ClipScore}. Parts: {@code cosine}; {@code logit}, the cosine
+ * times the learned temperature; of CLIPScore {@code clip-score}, the published 2.5 * max(cosine,
+ * 0); {@code truncated}.
  */
 final class ClipVerifier extends PixelVerifier {
   private static final int EMBEDDINGS_HELD = 1024;
 
+  private final ClipScore score;
   private final ClipNetwork network;
   private final ClipArchitecture architecture;
   private final Map<String, float[]> embeddings = recent(EMBEDDINGS_HELD);
 
-  ClipVerifier(ClipNetwork network, ClipArchitecture architecture, Parts parts) {
+  ClipVerifier(ClipScore score, ClipNetwork network, ClipArchitecture architecture, Parts parts) {
     super(
         parts,
         new VerifierCard(
-            "clip",
+            score.id(),
             parts.weightsSha256(),
             network.programSha256(),
             parts.licence(),
             parts.transform().describe(),
             OptionalInt.of(architecture.text().maxPositionEmbeddings()),
-            "[-100, 100]: 100 x cosine",
-            "clip-score",
+            score.range(),
+            score.metric(),
             Map.of(
                 "image-size",
                 String.valueOf(architecture.imageSize()),
@@ -43,6 +44,7 @@ final class ClipVerifier extends PixelVerifier {
                 "float32",
                 "text",
                 "charged with each image; its embedding is held from image to image")));
+    this.score = score;
     this.network = network;
     this.architecture = architecture;
   }
@@ -104,17 +106,9 @@ final class ClipVerifier extends PixelVerifier {
     List<Verdict> verdicts = new ArrayList<>();
     for (int i = 0; i < n; i++) {
       double cosine = scores[0][i];
+      double logit = scores[1][i];
       verdicts.add(
-          verdict(
-              100 * cosine,
-              batch.get(i).text(),
-              Map.of(
-                  "cosine",
-                  cosine,
-                  "logit",
-                  (double) scores[1][i],
-                  "clip-score",
-                  2.5 * Math.max(cosine, 0))));
+          verdict(score.value(cosine, logit), batch.get(i).text(), score.parts(cosine, logit)));
     }
     return verdicts;
   }

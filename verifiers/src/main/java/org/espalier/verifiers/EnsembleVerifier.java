@@ -1,10 +1,6 @@
 package org.espalier.verifiers;
 
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -20,6 +16,7 @@ import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
 import org.espalier.spi.WorkCounters;
 import org.espalier.verifiers.EnsembleConfig.Aggregation;
+import org.espalier.weights.Sha256;
 
 /**
  * Joins verifiers. Parts: each member's score under its name, and under {@code NAME.rank} or {@code
@@ -77,13 +74,7 @@ final class EnsembleVerifier implements Verifier {
   }
 
   private String sha256(Function<Member, String> what) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      members.forEach(m -> digest.update(what.apply(m).getBytes(StandardCharsets.UTF_8)));
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
-    }
+    return Sha256.of(members.stream().map(what).collect(Collectors.joining()));
   }
 
   @Override

@@ -6,6 +6,7 @@ import org.espalier.torch.Flops;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.ModelJson;
 
 /**
  * The sizes of an ImageReward model: a BLIP vision transformer, a BERT with cross-attention, a
@@ -53,6 +54,11 @@ record ImageRewardArchitecture(
               + " numbers of which the latter is positive.",
           "Maybe config.json is damaged.");
     }
+  }
+
+  /** The weights without {@code state_dict.}, {@code module.} and the like. */
+  static WeightSource unwrapped(WeightSource source) {
+    return source.unwrapped(VISION + "cls_token", MODEL);
   }
 
   /**

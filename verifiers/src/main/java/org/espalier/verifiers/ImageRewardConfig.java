@@ -11,6 +11,8 @@ import org.jspecify.annotations.Nullable;
  */
 public record ImageRewardConfig(String weights) {
   public ImageRewardConfig(@Nullable String weights) {
-    this.weights = ClipConfig.requireWeights(weights, "THUDM/ImageReward");
+    this.weights =
+        ClipConfig.requireWeights(
+            weights, "nano, or the directory of a snapshot of THUDM/ImageReward");
   }
 }

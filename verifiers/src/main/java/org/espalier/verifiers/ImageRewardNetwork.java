@@ -1,8 +1,8 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.List;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;

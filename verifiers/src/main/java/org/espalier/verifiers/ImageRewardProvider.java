@@ -1,15 +1,16 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
+import org.espalier.torch.Device;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 
 /**
  * ImageReward (Xu et al. 2023, <a href="https://arxiv.org/abs/2304.05977">arXiv:2304.05977</a>): a
@@ -40,7 +41,7 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
   @Override
   public Verifier load(ImageRewardConfig config, LoadContext context) {
     try (OpenedCheckpoint<ImageRewardArchitecture> opened = open(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       TextTokenizer tokenizer = tokenizer(opened);
       try {
         return new ImageRewardVerifier(
@@ -75,12 +76,13 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
     return OpenedCheckpoint.of(
         directory,
         json,
-        WeightSource.open(
-            directory,
-            "model.safetensors",
-            "model.safetensors.index.json",
-            "ImageReward.pt",
-            "pytorch_model.bin"),
+        ImageRewardArchitecture.unwrapped(
+            WeightSource.open(
+                directory,
+                "model.safetensors",
+                "model.safetensors.index.json",
+                "ImageReward.pt",
+                "pytorch_model.bin")),
         source ->
             ImageRewardArchitecture.of(
                 ModelJson.section(json.path("vit")),
@@ -93,15 +95,13 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
   }
 
   private static ImageTransform transform(Path directory, JsonNode json, int imageSize) {
-    ImageTransform transform =
-        ImageTransform.read(
+    return ImageTransform.read(
             directory.resolve("preprocessor_config.json"),
             ImageTransform.of(
                 json.path("preprocessor"),
                 directory.resolve("config.json"),
-                ImageTransform.clip(imageSize, ImageTransform.CropRounding.HALF_EVEN)));
-    ClipProvider.requireSquare(transform, imageSize, directory);
-    return transform;
+                ImageTransform.clip(imageSize, ImageTransform.CropRounding.HALF_EVEN)))
+        .requireSquare(imageSize, directory);
   }
 
   private static TextTokenizer tokenizer(OpenedCheckpoint<ImageRewardArchitecture> opened) {

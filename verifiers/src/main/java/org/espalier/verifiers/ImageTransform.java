@@ -8,6 +8,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
+import org.espalier.weights.ModelJson;
 
 /**
  * How an image becomes the input of a vision tower: resize, crop in the centre, scale to floats,
@@ -314,6 +315,24 @@ public record ImageTransform(
       return crop.equals(List.of(side, side));
     }
     return resize instanceof Resize.Exact exact && exact.width == side && exact.height == side;
+  }
+
+  /**
+   * Refuses a preparation whose images are not squares of a size.
+   *
+   * @param side of the square that the weights need, in pixels
+   * @param directory of the checkpoint, for the message
+   * @return this
+   */
+  ImageTransform requireSquare(int side, Path directory) {
+    if (!fits(side)) {
+      throw EspalierException.config(
+          "The images that preprocessor_config.json of %s asks for (%s) are not the %d x %d pixels"
+                  .formatted(directory, describe(), side, side)
+              + " that the weights need.",
+          "Maybe the file belongs to another checkpoint.");
+    }
+    return this;
   }
 
   /** In words, for a card. */

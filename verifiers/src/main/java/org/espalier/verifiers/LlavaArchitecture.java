@@ -10,6 +10,7 @@ import org.espalier.torch.Flops;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
+import org.espalier.weights.ModelJson;
 
 /**
  * The sizes of a LLaVA-OneVision model with a SigLIP tower and a Qwen2 decoder.
@@ -19,18 +20,7 @@ import org.espalier.torch.WeightSpec;
  * @param imageSize side of a tile in pixels
  * @param patch side of a patch in pixels
  * @param projectorAct activation between the projector's two layers
- * @param width of the decoder
- * @param layers of the decoder
- * @param heads of its queries
- * @param kvHeads of its keys and values
- * @param headDim channels of a head
- * @param hidden channels inside its feed-forward part
- * @param eps of its norms
- * @param theta of its rotary position embedding
- * @param act activation of its feed-forward part
- * @param vocabulary number of tokens
- * @param positions the longest sequence
- * @param tied whether the output layer is the embedding
+ * @param decoder reads the tower's features and the text
  * @param imageToken the token that stands for a place of the image
  * @param canvases that tiles can fill
  * @param mostTiles an image is shrunk to about the patches of so many tiles
@@ -41,41 +31,23 @@ record LlavaArchitecture(
     int imageSize,
     int patch,
     String projectorAct,
-    int width,
-    int layers,
-    int heads,
-    int kvHeads,
-    int headDim,
-    int hidden,
-    double eps,
-    double theta,
-    String act,
-    int vocabulary,
-    int positions,
-    boolean tied,
+    Decoder decoder,
     int imageToken,
     List<TilePlan.Canvas> canvases,
     int mostTiles) {
 
   private static final String MODEL = "LLaVA-OneVision";
   private static final String VISION = "model.vision_tower.";
-  private static final String TEXT = "model.language_model.";
+  private static final String TEXT = Decoder.KEYS;
   private static final Pattern ANYRES = Pattern.compile("anyres_max_(\\d+)");
 
   LlavaArchitecture {
     canvases = List.copyOf(canvases);
-    if (kvHeads < 1 || heads % kvHeads != 0 || headDim % 2 != 0) {
-      throw EspalierException.config(
-          "The decoder's %d heads of %d channels do not go with %d key-value heads."
-              .formatted(heads, headDim, kvHeads),
-          "Maybe config.json belongs to another checkpoint.");
-    }
     if (canvases.isEmpty()) {
       throw EspalierException.config(
           "The image_grid_pinpoints of LLaVA-OneVision are missing.",
           "Maybe config.json is another model's.");
     }
-    Tower.requireActivation(act);
     Tower.requireActivation(projectorAct);
   }
 
@@ -128,10 +100,11 @@ record LlavaArchitecture(
               + " layers.",
           "Maybe config.json belongs to another checkpoint.");
     }
-    String words = TEXT + "embed_tokens.weight";
-    int width = ModelJson.positive(t, "hidden_size", Checkpoint.size(source, words, 1, MODEL));
-    int heads = ModelJson.positive(t, "num_attention_heads", Math.max(1, width / 64));
-    JsonNode rope = t.path("rope_parameters");
+    Decoder decoder = Decoder.of(t, source, MODEL);
+    decoder.requireOutput(
+        source,
+        config.path("tie_word_embeddings").asBoolean()
+            || t.path("tie_word_embeddings").asBoolean());
     List<TilePlan.Canvas> canvases = new ArrayList<>();
     for (JsonNode pair : config.path("image_grid_pinpoints")) {
       canvases.add(new TilePlan.Canvas(pair.path(0).asInt(), pair.path(1).asInt()));
@@ -150,64 +123,51 @@ record LlavaArchitecture(
         ModelJson.positive(v, "image_size", side * patch),
         patch,
         config.path("projector_hidden_act").asText("gelu"),
-        width,
-        ModelJson.positive(t, "num_hidden_layers", Checkpoint.layers(source, TEXT + "layers.")),
-        heads,
-        ModelJson.positive(t, "num_key_value_heads", heads),
-        ModelJson.positive(t, "head_dim", width / heads),
-        ModelJson.positive(
-            t,
-            "intermediate_size",
-            Checkpoint.size(source, TEXT + "layers.0.mlp.up_proj.weight", 0, MODEL)),
-        t.path("rms_norm_eps").asDouble(1e-6),
-        rope.has("rope_theta")
-            ? rope.get("rope_theta").asDouble()
-            : t.path("rope_theta").asDouble(10000),
-        t.path("hidden_act").asText("silu"),
-        ModelJson.positive(t, "vocab_size", Checkpoint.size(source, words, 0, MODEL)),
-        ModelJson.positive(t, "max_position_embeddings", 32768),
-        !source.names().contains("lm_head.weight")
-            && (config.path("tie_word_embeddings").asBoolean()
-                || t.path("tie_word_embeddings").asBoolean()),
+        decoder,
         config.path("image_token_index").asInt(config.path("image_token_id").asInt(-1)),
         canvases,
         Integer.parseInt(anyres.group(1)));
   }
 
   private static void requireSupported(JsonNode config, JsonNode v, JsonNode t) {
-    require("text_config.model_type", t.path("model_type").asText("qwen2"), "qwen2");
-    require(
+    Decoder.require(MODEL, "text_config.model_type", t.path("model_type").asText("qwen2"), "qwen2");
+    Decoder.require(
+        MODEL,
         "vision_config.model_type",
         v.path("model_type").asText("siglip_vision_model"),
         "siglip_vision_model");
-    require(
+    Decoder.require(
+        MODEL,
         "vision_feature_select_strategy",
         config.path("vision_feature_select_strategy").asText("full"),
         "full");
-    require(
+    Decoder.require(
+        MODEL,
         "vision_feature_layer",
         config.path("vision_feature_layer").isArray() ? "several layers" : "one layer",
         "one layer");
-    require("use_sliding_window", t.path("use_sliding_window").asText("false"), "false");
-    JsonNode rope =
-        t.hasNonNull("rope_scaling") ? t.get("rope_scaling") : t.path("rope_parameters");
-    require(
-        "rope_type", rope.path("rope_type").asText(rope.path("type").asText("default")), "default");
-  }
-
-  private static void require(String name, String value, String supported) {
-    if (!value.equals(supported)) {
-      throw EspalierException.config(
-          "The " + name + " (" + value + ") of LLaVA-OneVision is not supported.",
-          "Maybe use a checkpoint with "
-              + supported
-              + ", such as"
-              + " llava-hf/llava-onevision-qwen2-7b-ov-hf.");
-    }
+    JsonNode rope = Decoder.rope(t);
+    Decoder.require(
+        MODEL,
+        "rope_type",
+        rope.path("rope_type").asText(rope.path("type").asText("default")),
+        "default");
   }
 
   TilePlan plan(int imageWidth, int imageHeight) {
     return TilePlan.of(imageWidth, imageHeight, canvases, imageSize, imageSize / patch, mostTiles);
+  }
+
+  /** The most tokens that any image becomes: about the patches of the most tiles, and newlines. */
+  int mostImageTokens() {
+    int side = imageSize / patch;
+    int rows = canvases.stream().mapToInt(c -> c.height() / imageSize * side).max().orElse(0);
+    int patches =
+        canvases.stream()
+            .mapToInt(c -> c.height() / imageSize * (c.width() / imageSize) * side * side)
+            .max()
+            .orElse(0);
+    return side * side + rows + Math.min(patches, (int) (1.21 * mostTiles * side * side));
   }
 
   WeightSpec spec(WeightSource source) {
@@ -220,32 +180,14 @@ record LlavaArchitecture(
       spec.key(VISION + "embeddings.patch_embedding.bias", v);
     }
     vision.expect(spec, source, VISION + "encoder.layers.");
+    int width = decoder.width();
     Checkpoint.dense(spec, source, "model.multi_modal_projector.linear_1", width, v);
     Checkpoint.dense(spec, source, "model.multi_modal_projector.linear_2", width, width);
-    spec.key("model.image_newline", width)
-        .key(TEXT + "embed_tokens.weight", vocabulary, width)
-        .key(TEXT + "norm.weight", width);
-    for (int i = 0; i < layers; i++) {
-      String p = TEXT + "layers." + i + ".";
-      spec.key(p + "input_layernorm.weight", width)
-          .key(p + "post_attention_layernorm.weight", width);
-      Checkpoint.dense(spec, source, p + "self_attn.q_proj", (long) heads * headDim, width);
-      Checkpoint.dense(spec, source, p + "self_attn.k_proj", (long) kvHeads * headDim, width);
-      Checkpoint.dense(spec, source, p + "self_attn.v_proj", (long) kvHeads * headDim, width);
-      Checkpoint.dense(spec, source, p + "self_attn.o_proj", width, (long) heads * headDim);
-      Checkpoint.dense(spec, source, p + "mlp.gate_proj", hidden, width);
-      Checkpoint.dense(spec, source, p + "mlp.up_proj", hidden, width);
-      Checkpoint.dense(spec, source, p + "mlp.down_proj", width, hidden);
-    }
-    if (!tied) {
-      spec.key("lm_head.weight", vocabulary, width);
-    }
+    spec.key("model.image_newline", width);
+    decoder.expect(spec, source);
     // What the features are not taken from: the norm behind the tower, its pooling head, later
     // layers.
-    spec.ignore(
-        "model\\.vision_tower\\.(post_layernorm|head)\\..*",
-        ".*\\.position_ids",
-        ".*\\.rotary_emb\\.inv_freq");
+    spec.ignore("model\\.vision_tower\\.(post_layernorm|head)\\..*", ".*\\.position_ids");
     for (int i = vision.layers(); i < visionLayers; i++) {
       spec.ignore("model\\.vision_tower\\.encoder\\.layers\\." + i + "\\..*");
     }
@@ -254,17 +196,8 @@ record LlavaArchitecture(
 
   void attributes(TorchProgram.Builder program) {
     vision.attributes(program, "vision");
-    program
-        .attribute("projector_act", projectorAct)
-        .attribute("layers", layers)
-        .attribute("heads", heads)
-        .attribute("kv_heads", kvHeads)
-        .attribute("head_dim", headDim)
-        .attribute("eps", eps)
-        .attribute("theta", theta)
-        .attribute("act", act)
-        .attribute("image_token", imageToken)
-        .attribute("tied", tied);
+    decoder.attributes(program);
+    program.attribute("projector_act", projectorAct).attribute("image_token", imageToken);
   }
 
   /**
@@ -278,24 +211,7 @@ record LlavaArchitecture(
     return tiles
         * (Flops.conv2d(side, side, 3, vision.width(), patch)
             + vision.flops(tokens)
-            + Flops.linear(tokens, vision.width(), width)
-            + Flops.linear(tokens, width, width));
-  }
-
-  /**
-   * Operations of the decoder over new tokens, with logits for the last of them.
-   *
-   * @param tokens new
-   * @param past tokens whose keys and values are held
-   */
-  long decodeFlops(long tokens, long past) {
-    long queries = (long) heads * headDim;
-    long keys = (long) kvHeads * headDim;
-    return layers
-            * (2 * Flops.linear(tokens, width, queries)
-                + 2 * Flops.linear(tokens, width, keys)
-                + Flops.attention(heads, tokens, past + tokens, headDim)
-                + 3 * Flops.linear(tokens, width, hidden))
-        + Flops.linear(1, width, vocabulary);
+            + Flops.linear(tokens, vision.width(), decoder.width())
+            + Flops.linear(tokens, decoder.width(), decoder.width()));
   }
 }

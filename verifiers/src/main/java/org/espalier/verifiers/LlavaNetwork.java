@@ -1,7 +1,7 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
-import java.util.List;
+import org.espalier.torch.Device;
+import org.espalier.torch.Qwen3Encoder;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
@@ -17,25 +17,13 @@ final class LlavaNetwork implements AutoCloseable {
   static LlavaNetwork load(LlavaArchitecture architecture, WeightSource source, Device device) {
     TorchProgram.Builder builder =
         TorchProgram.builder("LlavaOnevision")
+            .text(Qwen3Encoder.class, "decoder.py")
             .text(LlavaNetwork.class, "transformer.py")
+            .text(LlavaNetwork.class, "judge_decoder.py")
             .text(LlavaNetwork.class, "llava_onevision.py")
             .device(device);
     architecture.attributes(builder);
     return new LlavaNetwork(builder.load(source, architecture.spec(source)));
-  }
-
-  /** Keys and values of what has been read, and the logits of what comes next. */
-  record Read(TorchTensor logits, TorchTensor keys, TorchTensor values) implements AutoCloseable {
-    static Read of(List<TorchTensor> results) {
-      return new Read(results.get(0), results.get(1), results.get(2));
-    }
-
-    @Override
-    public void close() {
-      logits.close();
-      keys.close();
-      values.close();
-    }
   }
 
   private TorchTensor tiles(float[] pixels, int tiles) {
@@ -50,10 +38,10 @@ final class LlavaNetwork implements AutoCloseable {
    * @param plan how they were cut
    * @param ids with one image token for each place of the image
    */
-  Read prefill(float[] pixels, TilePlan plan, long[] ids) {
+  JudgeRead prefill(float[] pixels, TilePlan plan, long[] ids) {
     try (TorchTensor tiles = tiles(pixels, plan.tiles());
         TorchTensor text = TorchTensor.of(program.device(), ids, 1, ids.length)) {
-      return Read.of(program.run("prefill", tiles, plan.toLongs(), text));
+      return JudgeRead.of(program.run("prefill", tiles, plan.toLongs(), text), ids.length);
     }
   }
 
@@ -63,9 +51,10 @@ final class LlavaNetwork implements AutoCloseable {
    * @param before what has been read; stays open
    * @param ids tokens that follow
    */
-  Read step(Read before, long[] ids) {
+  JudgeRead step(JudgeRead before, long... ids) {
     try (TorchTensor text = TorchTensor.of(program.device(), ids, 1, ids.length)) {
-      return Read.of(program.run("step", text, before.keys, before.values));
+      return JudgeRead.of(
+          program.run("step", text, before.keys(), before.values()), before.next() + ids.length);
     }
   }
 

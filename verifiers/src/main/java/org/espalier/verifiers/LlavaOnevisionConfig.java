@@ -1,6 +1,7 @@
 package org.espalier.verifiers;
 
 import org.espalier.api.EspalierException;
+import org.espalier.verifiers.JudgeCheckpoint.Asked;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,38 +15,41 @@ import org.jspecify.annotations.Nullable;
  * @param no the other answer; by default {@code No}
  */
 public record LlavaOnevisionConfig(String weights, String question, String yes, String no) {
-  private static final String PLACE = "{prompt}";
-  private static final String QUESTION =
-      "Does this figure show \"{prompt}\"? Please answer yes or no.";
+  static final String QUESTION = "Does this figure show \"{prompt}\"? Please answer yes or no.";
 
   public LlavaOnevisionConfig(
       @Nullable String weights,
       @Nullable String question,
       @Nullable String yes,
       @Nullable String no) {
-    if (weights == null || weights.isBlank()) {
-      throw EspalierException.config(
-          "The verifier's weights are missing.",
-          "Maybe set weights: the directory of a snapshot of"
-              + " llava-hf/llava-onevision-qwen2-7b-ov-hf.");
-    }
-    this.weights = weights;
-    this.question = question == null ? QUESTION : question;
+    this.weights =
+        ClipConfig.requireWeights(
+            weights,
+            "the directory of a snapshot of " + JudgeCheckpoint.Form.LLAVA_ONEVISION.example());
+    this.question = requirePlace(question == null ? QUESTION : question);
     this.yes = yes == null ? "Yes" : yes;
     this.no = no == null ? "No" : no;
-    if (!this.question.contains(PLACE)) {
+    requireAnswers(this.yes, this.no);
+  }
+
+  static String requirePlace(String question) {
+    if (!question.contains(JudgeQuestion.PROMPT)) {
       throw EspalierException.config(
           "The question (" + question + ") does not ask for the prompt.",
-          "Maybe write " + PLACE + " where the prompt is to stand.");
+          "Maybe write " + JudgeQuestion.PROMPT + " where the prompt is to stand.");
     }
-    if (this.yes.isEmpty() || this.no.isEmpty() || this.yes.equals(this.no)) {
+    return question;
+  }
+
+  static void requireAnswers(String yes, String no) {
+    if (yes.isEmpty() || no.isEmpty() || yes.equals(no)) {
       throw EspalierException.config(
-          "The answers (\"" + this.yes + "\" and \"" + this.no + "\") are empty or the same.",
+          "The answers (\"" + yes + "\" and \"" + no + "\") are empty or the same.",
           "Maybe use Yes and No.");
     }
   }
 
-  String ask(String prompt) {
-    return question.replace(PLACE, prompt);
+  Asked asked() {
+    return new Asked(question, "", tokenizer -> JudgeAnswer.YesNo.of(tokenizer, yes, no), "");
   }
 }

@@ -1,9 +1,9 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,8 +18,10 @@ import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.Device;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.Tokens;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What verifiers that are networks have in common: images are read and prepared one by one, so that
@@ -91,84 +93,100 @@ abstract class NetworkVerifier<P> implements Verifier {
     return new WorkCounters(rows.sum(), tokens.sum(), flops.sum(), images.sum());
   }
 
-  @Override
-  public final List<Verdict> verify(List<Judgement> batch) {
-    List<RgbImage> pixels = new ArrayList<>();
-    Verdict[] verdicts = new Verdict[batch.size()];
-    List<Integer> readable = new ArrayList<>();
-    Map<String, Tokens> prompts = new LinkedHashMap<>();
-    for (int i = 0; i < batch.size(); i++) {
-      try {
-        RgbImage image = batch.get(i).artifact().image();
-        VerifierImages.requireSize(image.width(), image.height(), batch.get(i).candidateId());
-        pixels.add(image);
-        readable.add(i);
-        String text = batch.get(i).prompt().text();
-        prompts.put(text, tokens(text));
-      } catch (RuntimeException e) {
-        verdicts[i] = new Verdict.Failed("The image cannot be read: " + e.getMessage());
-      }
-    }
-    if (readable.isEmpty()) {
-      return List.of(verdicts);
-    }
-    prepareTexts(prompts);
-    List<Integer> places = new ArrayList<>();
-    for (int i = 0; i < readable.size(); i++) {
-      places.add(i);
-    }
-    List<Verdict> scored =
-        device.isGpu()
-            ? onGpu(batch, readable, pixels, places)
-            : RowExecutor.map(
-                device,
-                places,
-                place -> {
-                  Object row = row(batch.get(readable.get(place)), pixels.get(place));
-                  return row instanceof Verdict failed ? failed : run(List.of(cast(row))).get(0);
-                });
-    for (int place : places) {
-      verdicts[readable.get(place)] = scored.get(place);
-    }
-    return List.of(verdicts);
+  /** What becomes of an image before the network: a row of work, or a failure. */
+  private sealed interface Prepared<P> {
+    /** To be judged. */
+    record Ready<P>(Row<P> row) implements Prepared<P> {}
+
+    /** Not to be judged. */
+    record Unfit<P>(Verdict.Failed verdict) implements Prepared<P> {}
   }
 
-  private List<Verdict> onGpu(
-      List<Judgement> batch, List<Integer> readable, List<RgbImage> pixels, List<Integer> places) {
-    List<Object> prepared =
-        RowExecutor.map(Device.cpu(), places, p -> row(batch.get(readable.get(p)), pixels.get(p)));
-    List<Verdict> verdicts = new ArrayList<>(Collections.nCopies(places.size(), null));
-    List<Integer> chunk = new ArrayList<>();
-    for (int place : places) {
-      if (prepared.get(place) instanceof Verdict failed) {
-        verdicts.set(place, failed);
-      } else {
-        chunk.add(place);
+  /** An image that has been read, with its text; or a failure. */
+  private record Subject(
+      Judgement judgement, @Nullable Tokens text, @Nullable RgbImage image, String failure) {}
+
+  @Override
+  public final List<Verdict> verify(List<Judgement> batch) {
+    List<Subject> subjects = batch.stream().map(this::subject).toList();
+    Map<String, Tokens> prompts = new LinkedHashMap<>();
+    for (Subject subject : subjects) {
+      if (subject.text != null && subject.image != null) {
+        prompts.put(subject.judgement.prompt().text(), subject.text);
       }
-      if (chunk.size() == GPU_BATCH || (place == places.size() - 1 && !chunk.isEmpty())) {
-        List<Verdict> scored = run(chunk.stream().map(c -> cast(prepared.get(c))).toList());
-        for (int i = 0; i < chunk.size(); i++) {
-          verdicts.set(chunk.get(i), scored.get(i));
-        }
-        chunk.clear();
-      }
+    }
+    if (!prompts.isEmpty()) {
+      prepareTexts(prompts);
+    }
+    return device.isGpu()
+        ? onGpu(subjects)
+        : RowExecutor.map(device, subjects, subject -> judged(List.of(prepared(subject))).get(0));
+  }
+
+  private List<Verdict> onGpu(List<Subject> subjects) {
+    List<Verdict> verdicts = new ArrayList<>();
+    for (int from = 0; from < subjects.size(); from += GPU_BATCH) {
+      int to = Math.min(subjects.size(), from + GPU_BATCH);
+      verdicts.addAll(
+          judged(RowExecutor.map(Device.cpu(), subjects.subList(from, to), this::prepared)));
     }
     return verdicts;
   }
 
-  /** A row, or a failure where the image cannot be prepared. */
-  private Object row(Judgement judgement, RgbImage image) {
+  /** Reads an image and its prompt; whose fault a failure is, is said. */
+  private Subject subject(Judgement judgement) {
+    RgbImage image;
     try {
-      String text = judgement.prompt().text();
-      return new Row<>(text, tokens(text), prepare(image), image.width(), image.height());
-    } catch (EspalierException | IllegalArgumentException e) {
-      return new Verdict.Failed("The image cannot be prepared: " + e.getMessage());
+      image = judgement.artifact().image();
+      VerifierImages.requireSize(image.width(), image.height(), judgement.candidateId());
+    } catch (RuntimeException e) { // an artifact is a model's, and may fail in any way
+      return new Subject(judgement, null, null, "The image cannot be read: " + inOneLine(e));
+    }
+    try {
+      return new Subject(judgement, tokens(judgement.prompt().text()), image, "");
+    } catch (EspalierException e) {
+      return new Subject(judgement, null, null, "The prompt cannot be read: " + inOneLine(e));
     }
   }
 
-  @SuppressWarnings("unchecked") // made by row(...)
-  private Row<P> cast(Object row) {
-    return (Row<P>) row;
+  private Prepared<P> prepared(Subject subject) {
+    RgbImage image = subject.image;
+    Tokens text = subject.text;
+    if (image == null || text == null) {
+      return new Prepared.Unfit<>(new Verdict.Failed(subject.failure));
+    }
+    try {
+      return new Prepared.Ready<>(
+          new Row<>(
+              subject.judgement.prompt().text(),
+              text,
+              prepare(image),
+              image.width(),
+              image.height()));
+    } catch (EspalierException | IllegalArgumentException e) {
+      return new Prepared.Unfit<>(
+          new Verdict.Failed("The image cannot be prepared: " + inOneLine(e)));
+    }
+  }
+
+  static String inOneLine(RuntimeException e) {
+    return String.valueOf(e.getMessage()).replace('\n', ' ');
+  }
+
+  /** Verdicts in the order of what has been prepared; what can be judged, in one native call. */
+  private List<Verdict> judged(List<Prepared<P>> batch) {
+    List<Row<P>> rows = new ArrayList<>();
+    for (Prepared<P> prepared : batch) {
+      if (prepared instanceof Prepared.Ready<P> ready) {
+        rows.add(ready.row);
+      }
+    }
+    Iterator<Verdict> scored = rows.isEmpty() ? Collections.emptyIterator() : run(rows).iterator();
+    List<Verdict> verdicts = new ArrayList<>();
+    for (Prepared<P> prepared : batch) {
+      verdicts.add(prepared instanceof Prepared.Unfit<P> unfit ? unfit.verdict : scored.next());
+    }
+    return verdicts;
   }
 
   private List<Verdict> run(List<Row<P>> batch) {

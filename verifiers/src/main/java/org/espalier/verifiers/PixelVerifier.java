@@ -1,9 +1,9 @@
 package org.espalier.verifiers;
 
-import ai.djl.Device;
 import java.util.List;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.VerifierCard;
+import org.espalier.torch.Device;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.Tokens;
 import org.jspecify.annotations.Nullable;

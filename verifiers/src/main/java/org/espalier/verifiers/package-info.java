@@ -9,6 +9,9 @@
  *   <li>{@code image-reward}: <a href="https://arxiv.org/abs/2304.05977">ImageReward</a>
  *   <li>{@code llava-onevision}: <a href="https://arxiv.org/abs/2408.03326">LLaVA-OneVision</a>
  *       asked a yes/no question
+ *   <li>{@code served}: such a model behind a server of the OpenAI chat protocol
+ *   <li>{@code geneval}: <a href="https://arxiv.org/abs/2310.11513">GenEval</a>'s detector and
+ *       rules
  *   <li>{@code ensemble}: several of them, joined by calibrated percentiles or z-scores
  * </ul>
  *

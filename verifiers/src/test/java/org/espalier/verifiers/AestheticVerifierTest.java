@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.djl.Device;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -20,9 +19,13 @@ import org.espalier.api.EspalierException;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
+import org.espalier.testkit.VerifierContract;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -197,5 +200,13 @@ class AestheticVerifierTest {
                         new AestheticConfig("clip/model.safetensors", "clip"),
                         TinyCheckpoints.context(base)))
         .hasMessageContaining("are not those of the aesthetic predictor");
+  }
+
+  @Nested
+  class Contract extends VerifierContract {
+    @Override
+    protected Verifier create() {
+      return load();
+    }
   }
 }

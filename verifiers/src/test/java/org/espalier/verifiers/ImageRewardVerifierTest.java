@@ -12,6 +12,7 @@ import org.espalier.api.EspalierException;
 import org.espalier.api.Verdict;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Verifier;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;

@@ -160,7 +160,7 @@ class ImageTransformTest {
 
     Files.writeString(file, "{");
     assertThatThrownBy(() -> ImageTransform.read(file, defaults))
-        .hasMessageContaining("is not JSON");
+        .hasMessageContaining("is not valid JSON at line 1");
 
     Files.writeString(file, "{\"size\": 100000}");
     assertThatThrownBy(() -> ImageTransform.read(file, defaults))

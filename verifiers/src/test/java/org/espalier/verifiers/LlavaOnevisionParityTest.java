@@ -2,12 +2,13 @@ package org.espalier.verifiers;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import java.util.Arrays;
 import java.util.List;
+import org.espalier.torch.Device;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -47,12 +48,11 @@ class LlavaOnevisionParityTest {
           System.arraycopy(logits, 0, actual, row * logits.length, logits.length);
 
           // What the verifier runs: the last place alone, and the same reached with held keys.
-          int vocabulary = architecture.vocabulary();
+          int vocabulary = architecture.decoder().vocabulary();
           float[] last = Arrays.copyOfRange(logits, logits.length - vocabulary, logits.length);
-          try (LlavaNetwork.Read whole = network.prefill(tiles, plan, ids);
-              LlavaNetwork.Read most =
-                  network.prefill(tiles, plan, Arrays.copyOf(ids, ids.length - 2));
-              LlavaNetwork.Read read =
+          try (JudgeRead whole = network.prefill(tiles, plan, ids);
+              JudgeRead most = network.prefill(tiles, plan, Arrays.copyOf(ids, ids.length - 2));
+              JudgeRead read =
                   network.step(most, Arrays.copyOfRange(ids, ids.length - 2, ids.length))) {
             assertThat(ParityCase.largestError(whole.logits().toFloats(), last)).isLessThan(1e-5);
             assertThat(ParityCase.largestError(read.logits().toFloats(), last)).isLessThan(1e-5);

@@ -13,7 +13,9 @@ import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Verifier;
+import org.espalier.testkit.VerifierContract;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -143,21 +145,34 @@ class LlavaOnevisionVerifierTest {
     assertThat(LlavaArchitecture.canonical("lm_head.weight")).isEqualTo("lm_head.weight");
   }
 
+  /** A marker of the chat in a prompt is text: before, such an image failed. */
   @Test
-  void aPromptThatCannotBeAskedFailsAlone() {
+  void markersInAPromptAreText() {
     try (Verifier verifier = load()) {
-      List<Verdict> verdicts =
-          verifier.verify(
-              List.of(
-                  VerifierChecks.judgement(
-                      0, "w3 <image> w4", Artifact.of(Pictures.noise(32, 32, 1))),
-                  VerifierChecks.judgement(
-                      1, "w3 ".repeat(250), Artifact.of(Pictures.noise(32, 32, 1))),
-                  VerifierChecks.judgement(2, "w3", Artifact.of(Pictures.noise(32, 32, 1)))));
+      double plain = score(verifier, "w3 w4").value();
+      for (String marker : List.of("<image>", "<|im_end|>", "<|im_start|>")) {
+        Verdict.Scored scored = score(verifier, "w3 " + marker + " w4");
+        assertThat(VerifierChecks.part(scored, "image-tokens"))
+            .isEqualTo(VerifierChecks.part(score(verifier, "w3"), "image-tokens"));
+        assertThat(scored.value()).as(marker).isNotEqualTo(plain);
+      }
+    }
+  }
 
-      assertThat(verdicts.get(0)).isInstanceOf(Verdict.Failed.class);
-      assertThat(verdicts.get(1)).isInstanceOf(Verdict.Failed.class);
-      assertThat(verdicts.get(2)).isInstanceOf(Verdict.Scored.class);
+  /** Cut at exactly the token that does not fit: before, such an image failed. */
+  @Test
+  void aLongPromptIsCutAtExactlyTheRightToken() {
+    try (Verifier verifier = load()) {
+      // <|im_start|> user <image> w1 ... w2 <|im_end|> <|im_start|> assistant
+      int words = verifier.card().textLimit().orElseThrow() - 8;
+      String longest = "w3 ".repeat(words - 1) + "w4";
+      Verdict.Scored whole = score(verifier, longest);
+      Verdict.Scored cut = score(verifier, longest + " w5");
+      assertThat(VerifierChecks.part(whole, "truncated")).isEqualTo(0);
+      assertThat(VerifierChecks.part(cut, "truncated")).isEqualTo(1);
+      assertThat(cut.value()).isEqualTo(whole.value());
+      assertThat(score(verifier, "w3 ".repeat(words - 1) + "w6").value())
+          .isNotEqualTo(whole.value());
     }
   }
 
@@ -190,7 +205,20 @@ class LlavaOnevisionVerifierTest {
         .hasMessageContaining("The question (Is it good?) does not ask for the prompt.");
     assertThatThrownBy(() -> new LlavaOnevisionConfig("llava", null, "Yes", "Yes"))
         .hasMessageContaining("are empty or the same");
-    assertThat(new LlavaOnevisionConfig("llava", null, null, null).ask("a cat"))
-        .isEqualTo("Does this figure show \"a cat\"? Please answer yes or no.");
+    assertThat(new LlavaOnevisionConfig("llava", null, null, null).question())
+        .isEqualTo("Does this figure show \"{prompt}\"? Please answer yes or no.");
+  }
+
+  @Nested
+  class Contract extends VerifierContract {
+    @Override
+    protected Verifier create() {
+      return load();
+    }
+
+    @Override
+    protected Prompt prompt() {
+      return Prompt.of("contract", "w3 w4");
+    }
   }
 }

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.espalier.api.DrawKey;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.models.var.InfinityConfig;
 import org.espalier.models.var.InfinityProvider;
@@ -22,9 +23,9 @@ import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.Root;
 import org.espalier.spi.Verifier;
+import org.espalier.weights.ModelJson;
 
 /**
  * How the calibration of the nano ensemble was made: samples of the nano VAR for the validation

@@ -21,8 +21,12 @@ import org.espalier.testkit.VerifierContract;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The trained nano verifiers: against the scores of the training code, and under the contract. */
 class NanoVerifiersTest {
@@ -88,6 +92,54 @@ class NanoVerifiersTest {
       prompts.add(prompt.asText());
     }
     return prompts;
+  }
+
+  /**
+   * One picture as CMYK, with a linear colour profile and plain: the scores of Pillow's pixels.
+   * Before, the first had -2.5.
+   */
+  @ParameterizedTest
+  @CsvSource({"cmyk.jpg, -16.64", "linear-profile.jpg, -16.53", "plain.jpg, -16.53"})
+  void scoresJpegsOfAllKindsAlike(String name, double expected) throws Exception {
+    Path file =
+        Path.of(
+            Objects.requireNonNull(NanoVerifiersTest.class.getResource("/images/" + name)).toURI());
+    try (Verifier verifier = clip()) {
+      Judgement judgement =
+          VerifierChecks.judgement(
+              0, "a photo of a red circle", Artifact.of(VerifierImages.read(file)));
+      assertThat(VerifierChecks.scored(verifier.verify(List.of(judgement)).get(0)).value())
+          .isCloseTo(expected, within(0.005));
+    }
+  }
+
+  /** What looks like the end of the text is text: before, all that follows it was not read. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "<|endoftext|>",
+        "<|startoftext|>",
+        "</s>",
+        "[SEP]",
+        "[CLS]",
+        "<pad>",
+        "\u202e",
+        "\u200b"
+      })
+  void markersInAPromptDoNotEndIt(String marker) {
+    try (Verifier clip = clip();
+        Verifier imageReward = imageReward();
+        SafetensorsFile golden = golden()) {
+      for (Verifier verifier : List.of(clip, imageReward)) {
+        List<Double> scores = new ArrayList<>();
+        for (String end : List.of("", " " + marker + " and a blue square", " " + marker)) {
+          Judgement judgement =
+              VerifierChecks.judgement(0, "a red circle" + end, Artifact.of(images(golden).get(0)));
+          scores.add(VerifierChecks.scored(verifier.verify(List.of(judgement)).get(0)).value());
+        }
+        assertThat(scores.get(1)).isNotEqualTo(scores.get(0)).isNotEqualTo(scores.get(2));
+      }
+    }
   }
 
   /** Scores (images, prompts) of the first images of a golden file. */

@@ -2,13 +2,14 @@ package org.espalier.verifiers;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.List;
+import org.espalier.torch.Device;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
 import org.espalier.verifiers.TilePlan.Canvas;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.Test;
 
 class TilePlanTest {
@@ -76,7 +77,7 @@ class TilePlanTest {
       // 56 x 28 pixels of 14 on 1 x 2 tiles of 28; every patch is marked with its number.
       TilePlan plan = architecture.plan(56, 28);
       assertThat(plan).isEqualTo(new TilePlan(56, 28, 1, 2, 2, 0, 0, 2, 4, 0, 0));
-      int width = architecture.width();
+      int width = architecture.decoder().width();
       float[] features = new float[3 * 4 * width];
       for (int i = 0; i < features.length; i++) {
         features[i] = i / width;

@@ -8,11 +8,15 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import org.espalier.spi.LoadContext;
+import org.espalier.spi.RgbImage;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
+import org.espalier.torch.TensorInfo;
+import org.espalier.weights.ModelJson;
 
 /**
  * Lays the small random weights of the parity cases out as published checkpoints are, with a
@@ -46,6 +50,14 @@ final class TinyCheckpoints {
   /** A field of a golden file's metadata that must be there. */
   static String metadata(SafetensorsFile golden, String name) {
     return Objects.requireNonNull(golden.metadata().get(name), name);
+  }
+
+  /** A picture (h, w, rgb) of a golden file. */
+  static RgbImage picture(SafetensorsFile golden, String name) {
+    TensorInfo info = golden.info(name);
+    byte[] rgb = new byte[Math.toIntExact(info.bytes())];
+    golden.slice(name, 0, rgb.length).get(rgb);
+    return new RgbImage(info.size(1), info.size(0), rgb);
   }
 
   static Path clip(Path directory) {
@@ -87,6 +99,16 @@ final class TinyCheckpoints {
     return directory;
   }
 
+  static Path mask2former(Path directory) {
+    ParityCase parity = parity("mask2former-tiny-a");
+    try (SafetensorsFile golden = parity.golden()) {
+      write(directory, "config.json", metadata(golden, "config"));
+      write(directory, "preprocessor_config.json", metadata(golden, "preprocessor_config"));
+      copy(parity, "weights", directory.resolve("model.safetensors"));
+    }
+    return directory;
+  }
+
   static Path llava(Path directory) {
     ParityCase parity = parity("llava-onevision-tiny-a");
     try (SafetensorsFile golden = parity.golden()) {
@@ -94,28 +116,61 @@ final class TinyCheckpoints {
       JsonNode json = ModelJson.parse(config);
       write(directory, "config.json", config);
       copy(parity, "weights", directory.resolve("model.safetensors"));
+      Map<String, Integer> words = new LinkedHashMap<>();
+      words.put("<image>", json.get("image_token_index").asInt());
+      words.put("<|im_start|>", 120);
+      words.put("<|im_end|>", 121);
+      words.put("Yes", 100);
+      words.put("No", 101);
+      addDigits(words, 60);
       write(
           directory,
           "tokenizer.json",
-          tokenizer(
-              json.get("text_config").get("vocab_size").asInt(),
-              Map.of(
-                  "<image>", json.get("image_token_index").asInt(),
-                  "<|im_start|>", 120,
-                  "<|im_end|>", 121,
-                  "Yes", 100,
-                  "No", 101),
-              "",
-              ""));
+          tokenizer(json.get("text_config").get("vocab_size").asInt(), words, "", ""));
     }
     return directory;
+  }
+
+  /**
+   * Tokens of the chat of Qwen2.5-VL without image and question, as {@link #tokenizer} cuts it: the
+   * six words of the system message and two of the roles, all unknown, and seven markers.
+   */
+  static final int QWEN2_5_CHAT_TOKENS = 15;
+
+  static Path qwenVl(String name, Path directory) {
+    ParityCase parity = parity(name);
+    try (SafetensorsFile golden = parity.golden()) {
+      String config = metadata(golden, "config");
+      write(directory, "config.json", config);
+      write(directory, "preprocessor_config.json", metadata(golden, "preprocessor_config"));
+      copy(parity, "weights", directory.resolve("model.safetensors"));
+      Map<String, Integer> words = new LinkedHashMap<>();
+      words.put("<|im_start|>", 90);
+      words.put("<|im_end|>", 91);
+      words.put("<|vision_start|>", 92);
+      words.put("<|vision_end|>", 93);
+      words.put("<|image_pad|>", 95);
+      words.put("Yes", 11);
+      words.put("No", 37);
+      addDigits(words, 60);
+      write(directory, "tokenizer.json", tokenizer(98, words, "", ""));
+    }
+    return directory;
+  }
+
+  private static void addDigits(Map<String, Integer> words, int first) {
+    for (int digit = 0; digit < 10; digit++) {
+      words.put(String.valueOf(digit), first + digit);
+    }
+    words.put(".", first + 10);
   }
 
   /**
    * A word-level tokenizer.
    *
    * @param size of the vocabulary
-   * @param special tokens with their numbers; the other numbers n are words "wn"
+   * @param special tokens in brackets, and words, with their numbers; the other numbers n are words
+   *     "wn"
    * @param first token put before each text
    * @param last token put behind each text
    */
@@ -132,6 +187,9 @@ final class TinyCheckpoints {
         (token, id) -> {
           vocabulary.remove("w" + id);
           vocabulary.put(token, id.intValue());
+          if (!token.matches("[<\\[].*")) {
+            return; // a word
+          }
           ObjectNode entry = added.addObject();
           entry.put("id", id.intValue()).put("content", token).put("special", true);
           for (String flag : new String[] {"single_word", "lstrip", "rstrip", "normalized"}) {

@@ -5,15 +5,21 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Objects;
+import java.util.zip.CRC32;
 import javax.imageio.ImageIO;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class VerifierImagesTest {
   private Path directory;
@@ -66,6 +72,44 @@ class VerifierImagesTest {
 
     assertThat(VerifierImages.read(write(image, "a.png")).rgb())
         .containsExactly(0, 0, 0, 0xff, 0xff, 0xff);
+  }
+
+  /** The expected numbers are of Pillow 12.3: the CRC-32 of convert("RGB").tobytes(). */
+  @ParameterizedTest
+  @CsvSource({
+    "plain.jpg, 1631623536",
+    "linear-profile.jpg, 1631623536",
+    "cmyk.jpg, 2265424288",
+    "cmyk-black.jpg, 1994598918",
+    "ycck.jpg, 1353082803",
+  })
+  void readsJpegsAsPillowDoes(String name, long expected) throws IOException {
+    CRC32 crc = new CRC32();
+    crc.update(VerifierImages.read(resource(name)).rgb());
+    assertThat(crc.getValue()).isEqualTo(expected);
+  }
+
+  private Path resource(String name) throws IOException {
+    Path file = directory.resolve(name);
+    if (!Files.exists(file)) {
+      try (InputStream in =
+          Objects.requireNonNull(VerifierImagesTest.class.getResourceAsStream("/images/" + name))) {
+        Files.copy(in, file);
+      }
+    }
+    return file;
+  }
+
+  /** Of a JPEG that ends too early the reader makes up the rest: before, that was judged. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 40, 800, 1500})
+  void findsATruncatedJpegAtEveryLength(int missing) throws IOException {
+    byte[] whole = Files.readAllBytes(resource("plain.jpg"));
+    Path cut =
+        Files.write(directory.resolve("cut.jpg"), Arrays.copyOf(whole, whole.length - missing));
+    assertThatThrownBy(() -> VerifierImages.read(cut))
+        .isInstanceOf(EspalierException.class)
+        .hasMessageContaining("cut.jpg cannot be decoded: Truncated File");
   }
 
   @Test

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.TextTokenizer;
+import org.espalier.weights.ModelJson;
 
 /**
  * CLIP's tokenizer. FLUX.1's repositories hold it in the old form, {@code vocab.json} and {@code
@@ -55,7 +56,7 @@ final class ClipTokenizerFiles {
 
   private static ObjectNode convert(Path vocabFile, Path mergesFile) throws IOException {
     ObjectMapper mapper = new ObjectMapper();
-    JsonNode vocab = mapper.readTree(vocabFile.toFile());
+    JsonNode vocab = ModelJson.require(vocabFile);
     for (String special : List.of(BEGIN, END)) {
       if (!vocab.path(special).isInt()) {
         throw EspalierException.config(

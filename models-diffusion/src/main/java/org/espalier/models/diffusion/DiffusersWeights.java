@@ -59,6 +59,10 @@ final class DiffusersWeights implements WeightSource {
     DiffusersWeights weights = new DiffusersWeights(source);
     weights.layer("img_in", "x_embedder");
     weights.layer("txt_in", "context_embedder");
+    if (weights.has("single_stream_modulation.linear.weight")) {
+      weights.flux2();
+      return weights.complete();
+    }
     weights.embedder("time_in", "time_text_embed.timestep_embedder");
     weights.embedder("guidance_in", "time_text_embed.guidance_embedder");
     weights.embedder("vector_in", "time_text_embed.text_embedder");
@@ -67,19 +71,7 @@ final class DiffusersWeights implements WeightSource {
       String to = "double_blocks." + i + ".";
       weights.layer(to + "img_mod.lin", from + "norm1.linear");
       weights.layer(to + "txt_mod.lin", from + "norm1_context.linear");
-      weights.layer(
-          to + "img_attn.qkv", from + "attn.to_q", from + "attn.to_k", from + "attn.to_v");
-      weights.layer(
-          to + "txt_attn.qkv",
-          from + "attn.add_q_proj",
-          from + "attn.add_k_proj",
-          from + "attn.add_v_proj");
-      weights.tensor(to + "img_attn.norm.query_norm.scale", from + "attn.norm_q.weight");
-      weights.tensor(to + "img_attn.norm.key_norm.scale", from + "attn.norm_k.weight");
-      weights.tensor(to + "txt_attn.norm.query_norm.scale", from + "attn.norm_added_q.weight");
-      weights.tensor(to + "txt_attn.norm.key_norm.scale", from + "attn.norm_added_k.weight");
-      weights.layer(to + "img_attn.proj", from + "attn.to_out.0");
-      weights.layer(to + "txt_attn.proj", from + "attn.to_add_out");
+      weights.jointAttention(to, from);
       weights.layer(to + "img_mlp.0", from + "ff.net.0.proj");
       weights.layer(to + "img_mlp.2", from + "ff.net.2");
       weights.layer(to + "txt_mlp.0", from + "ff_context.net.0.proj");
@@ -105,6 +97,54 @@ final class DiffusersWeights implements WeightSource {
     return weights.complete();
   }
 
+  /** What FLUX.2 has besides the first layers. */
+  private void flux2() {
+    embedder("time_in", "time_guidance_embed.timestep_embedder");
+    embedder("guidance_in", "time_guidance_embed.guidance_embedder");
+    for (String modulation :
+        List.of(
+            "double_stream_modulation_img",
+            "double_stream_modulation_txt",
+            "single_stream_modulation")) {
+      layer(modulation + ".lin", modulation + ".linear");
+    }
+    for (int i = 0; has("transformer_blocks." + i + ".attn.to_out.0.weight"); i++) {
+      String from = "transformer_blocks." + i + ".";
+      String to = "double_blocks." + i + ".";
+      jointAttention(to, from);
+      layer(to + "img_mlp.0", from + "ff.linear_in");
+      layer(to + "img_mlp.2", from + "ff.linear_out");
+      layer(to + "txt_mlp.0", from + "ff_context.linear_in");
+      layer(to + "txt_mlp.2", from + "ff_context.linear_out");
+    }
+    for (int i = 0; has("single_transformer_blocks." + i + ".attn.to_out.weight"); i++) {
+      String from = "single_transformer_blocks." + i + ".attn.";
+      String to = "single_blocks." + i + ".";
+      layer(to + "linear1", from + "to_qkv_mlp_proj");
+      layer(to + "linear2", from + "to_out");
+      tensor(to + "norm.query_norm.scale", from + "norm_q.weight");
+      tensor(to + "norm.key_norm.scale", from + "norm_k.weight");
+    }
+    swapped("final_layer.adaLN_modulation.1.weight", "norm_out.linear.weight");
+    layer("final_layer.linear", "proj_out");
+  }
+
+  /** The attention of a block with separate streams. */
+  private void jointAttention(String to, String from) {
+    layer(to + "img_attn.qkv", from + "attn.to_q", from + "attn.to_k", from + "attn.to_v");
+    layer(
+        to + "txt_attn.qkv",
+        from + "attn.add_q_proj",
+        from + "attn.add_k_proj",
+        from + "attn.add_v_proj");
+    tensor(to + "img_attn.norm.query_norm.scale", from + "attn.norm_q.weight");
+    tensor(to + "img_attn.norm.key_norm.scale", from + "attn.norm_k.weight");
+    tensor(to + "txt_attn.norm.query_norm.scale", from + "attn.norm_added_q.weight");
+    tensor(to + "txt_attn.norm.key_norm.scale", from + "attn.norm_added_k.weight");
+    layer(to + "img_attn.proj", from + "attn.to_out.0");
+    layer(to + "txt_attn.proj", from + "attn.to_add_out");
+  }
+
   /**
    * An autoencoder in Black Forest Labs' keys, whichever layout it comes in.
    *
@@ -119,6 +159,8 @@ final class DiffusersWeights implements WeightSource {
     while (weights.has("decoder.up_blocks." + levels + ".resnets.0.conv1.weight")) {
       levels++;
     }
+    weights.layer("decoder.post_quant_conv", "post_quant_conv");
+    weights.layer("encoder.quant_conv", "quant_conv");
     for (String half : List.of("encoder.", "decoder.")) {
       weights.layer(half + "conv_in", half + "conv_in");
       weights.layer(half + "conv_out", half + "conv_out");
@@ -150,6 +192,26 @@ final class DiffusersWeights implements WeightSource {
     return weights.complete();
   }
 
+  /**
+   * The same weights with projections of one input joined: {@code to_q}, {@code to_k} and {@code
+   * to_v} of an attention to {@code qkv}, {@code w1} and {@code w3} of a gate to {@code w13}.
+   *
+   * @param source the weights; closed with the result
+   */
+  static WeightSource joinedProjections(WeightSource source) {
+    DiffusersWeights weights = new DiffusersWeights(source);
+    for (String name : source.names()) {
+      if (name.endsWith(".attention.to_q.weight")) {
+        String p = name.substring(0, name.length() - "to_q.weight".length());
+        weights.layer(p + "qkv", p + "to_q", p + "to_k", p + "to_v");
+      } else if (name.endsWith(".feed_forward.w1.weight")) {
+        String p = name.substring(0, name.length() - "w1.weight".length());
+        weights.layer(p + "w13", p + "w1", p + "w3");
+      }
+    }
+    return weights.complete();
+  }
+
   private boolean has(String name) {
     return source.names().contains(name);
   }
@@ -167,7 +229,7 @@ final class DiffusersWeights implements WeightSource {
     layer(to + ".nin_shortcut", from + ".conv_shortcut");
   }
 
-  /** Weight and bias of one layer, joined from one or more. */
+  /** Weight and bias, where there is one, of one layer, joined from one or more. */
   private void layer(String to, String... from) {
     join(to + ".weight", ".weight", from);
     join(to + ".bias", ".bias", from);

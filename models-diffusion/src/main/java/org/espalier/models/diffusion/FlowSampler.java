@@ -114,6 +114,11 @@ final class FlowSampler {
     return kept.length;
   }
 
+  /** The flow's times, one more than steps. */
+  float[] times() {
+    return times.clone();
+  }
+
   /**
    * The flow's time at a step.
    *

@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
 public record FluxConfig(
     @Nullable String weights,
     @Nullable String variant,
-    @Nullable FluxSamplerConfig sampler,
+    @Nullable FlowSamplerConfig sampler,
     @Nullable Double guidance,
     @Nullable Double trueCfg,
     @Nullable String negativePrompt,
@@ -52,7 +52,7 @@ public record FluxConfig(
       weights = "nano";
     }
     if (sampler == null) {
-      sampler = FluxSamplerConfig.DEFAULT;
+      sampler = FlowSamplerConfig.DEFAULT;
     }
     if (variant != null) {
       Variant.of(variant);
@@ -95,13 +95,13 @@ public record FluxConfig(
             + (variant.equals("nano") ? ", or set trueCfg." : "."));
   }
 
-  private static void side(String name, @Nullable Integer pixels) {
+  static void side(String name, @Nullable Integer pixels) {
     if (pixels != null && (pixels < 1 || pixels > LARGEST_SIDE)) {
       throw EspalierException.config(
           "The " + name + " (" + pixels + ") must lie in [1, " + LARGEST_SIDE + "] pixels.",
           "Maybe set " + name + " to 1024, or 64 for nano weights.");
     }
-    if (pixels != null && pixels % FlowArchitecture.PATCH != 0) {
+    if (pixels != null && pixels % KlArchitecture.PATCH != 0) {
       throw EspalierException.config(
           "The " + name + " (" + pixels + ") is odd; latents are packed in patches of 2 x 2.",
           "Maybe set " + name + " to a multiple of 16, or of 8 for nano weights.");

@@ -1,14 +1,16 @@
 package org.espalier.models.diffusion;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.WeightSource;
+import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.MissingParts;
+import org.espalier.weights.ModelJson;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -60,47 +62,73 @@ record FluxFiles(
       throw new AssertionError("an absolute file has a parent");
     }
     boolean diffusers = !single && Files.isRegularFile(root.resolve("model_index.json"));
-    JsonNode config = json(home.resolve("config.json"));
-    Path transformer;
+    JsonNode config = ModelJson.optional(home.resolve("config.json"));
     JsonNode transformerConfig = MissingNode.getInstance();
     if (diffusers) {
       pipeline(root.resolve("model_index.json"));
-      transformer = first(root.resolve("transformer"), "transformer", DIFFUSERS_FILES);
-      transformerConfig = json(root.resolve("transformer").resolve("config.json"));
-    } else {
-      transformer = single ? root : first(root, "transformer", FLOW_FILES);
+      transformerConfig = ModelJson.optional(root.resolve("transformer").resolve("config.json"));
     }
-    Path autoencoder = autoencoder(configured, base, home, diffusers, config);
-    Path autoencoderHome = autoencoder.toAbsolutePath().getParent();
+    MissingParts parts = new MissingParts();
+    MissingParts.Part<Path> transformer =
+        parts.look(
+            () ->
+                single
+                    ? root
+                    : diffusers
+                        ? WeightSource.locate(root.resolve("transformer"), DIFFUSERS_FILES)
+                        : flow(root));
+    MissingParts.Part<Path> autoencoder =
+        parts.look(() -> autoencoder(configured, base, home, diffusers, config));
+    // The published pipelines call CLIP text_encoder and T5 text_encoder_2; the bundled models call
+    // T5 text_encoder and CLIP text_encoder_clip.
+    boolean pipelineNames = diffusers || Files.isDirectory(home.resolve("text_encoder_2"));
+    Path t5Home = home.resolve(pipelineNames ? "text_encoder_2" : "text_encoder");
+    Path clipHome = home.resolve(pipelineNames ? "text_encoder" : "text_encoder_clip");
+    MissingParts.Part<Path> t5 =
+        parts.look(
+            () ->
+                directory(
+                    "text encoder (T5)", "textEncoder", configured.textEncoder(), base, t5Home));
+    MissingParts.Part<Path> clip =
+        parts.look(
+            () ->
+                directory(
+                    "text encoder (CLIP)",
+                    "clipEncoder",
+                    configured.clipEncoder(),
+                    base,
+                    clipHome));
+    MissingParts.Part<Path> t5Tokenizer =
+        parts.look(
+            () ->
+                tokenizer(
+                    "tokenizer",
+                    configured.tokenizer(),
+                    base,
+                    t5.or(t5Home),
+                    home.resolve("tokenizer_2")));
+    MissingParts.Part<Path> clipTokenizer =
+        parts.look(
+            () ->
+                tokenizer(
+                    "clipTokenizer",
+                    configured.clipTokenizer(),
+                    base,
+                    clip.or(clipHome),
+                    home.resolve("tokenizer")));
+    parts.requireNone();
+    Path autoencoderHome = autoencoder.get().toAbsolutePath().getParent();
     JsonNode autoencoderConfig =
         autoencoderHome == null || autoencoderHome.equals(home.toAbsolutePath())
             ? MissingNode.getInstance()
-            : json(autoencoderHome.resolve("config.json"));
-    // The published pipelines call CLIP text_encoder and T5 text_encoder_2; the bundled models call
-    // T5 text_encoder and CLIP text_encoder_clip.
-    boolean pipelineNames = Files.isDirectory(home.resolve("text_encoder_2"));
-    Path t5 =
-        directory(
-            "text encoder (T5)",
-            "textEncoder",
-            configured.textEncoder(),
-            base,
-            home.resolve(pipelineNames ? "text_encoder_2" : "text_encoder"));
-    Path clip =
-        directory(
-            "text encoder (CLIP)",
-            "clipEncoder",
-            configured.clipEncoder(),
-            base,
-            home.resolve(pipelineNames ? "text_encoder" : "text_encoder_clip"));
+            : ModelJson.optional(autoencoderHome.resolve("config.json"));
     return new FluxFiles(
-        transformer,
-        autoencoder,
-        t5,
-        tokenizer("tokenizer", configured.tokenizer(), base, t5, home.resolve("tokenizer_2")),
-        clip,
-        tokenizer(
-            "clipTokenizer", configured.clipTokenizer(), base, clip, home.resolve("tokenizer")),
+        transformer.get(),
+        autoencoder.get(),
+        t5.get(),
+        t5Tokenizer.get(),
+        clip.get(),
+        clipTokenizer.get(),
         config,
         transformerConfig,
         autoencoderConfig);
@@ -118,8 +146,24 @@ record FluxFiles(
         .toList();
   }
 
+  /** The transformer of a directory in no published layout: one file, or one index. */
+  private static Path flow(Path directory) {
+    List<String> there =
+        Stream.of(FLOW_FILES).filter(name -> Files.isRegularFile(directory.resolve(name))).toList();
+    if (there.size() > 1) {
+      throw EspalierException.config(
+          "The directory "
+              + directory
+              + " has several transformers ("
+              + String.join(", ", there)
+              + "), of which one is meant.",
+          "Maybe name the file: weights: " + directory.resolve(there.get(0)) + ".");
+    }
+    return WeightSource.locate(directory, FLOW_FILES);
+  }
+
   private static void pipeline(Path index) {
-    String name = json(index).path("_class_name").asText("");
+    String name = ModelJson.optional(index).path("_class_name").asText("");
     if (!name.startsWith("Flux")) {
       throw EspalierException.config(
           "The pipeline (" + name + ") of " + index + " is not a FLUX one.",
@@ -131,14 +175,14 @@ record FluxFiles(
       FluxConfig configured, Path base, Path home, boolean diffusers, JsonNode config) {
     String explicit = configured.autoencoder();
     if (explicit != null) {
-      Path path = base.resolve(explicit);
+      Path path = WeightsLocation.path(explicit, base);
       if (Files.isDirectory(path)) {
-        return first(path, "autoencoder", "ae.safetensors", DIFFUSERS_FILES[0], DIFFUSERS_FILES[1]);
+        return WeightSource.locate(path, "ae.safetensors", DIFFUSERS_FILES[0], DIFFUSERS_FILES[1]);
       }
       return existing(path, "autoencoder", "autoencoder");
     }
     if (diffusers) {
-      return first(home.resolve("vae"), "autoencoder", DIFFUSERS_FILES);
+      return WeightSource.locate(home.resolve("vae"), DIFFUSERS_FILES);
     }
     String shared = config.path("ae_id").asText("");
     // The id names a neighbouring directory, not a path that could lead elsewhere.
@@ -158,26 +202,9 @@ record FluxFiles(
     return path;
   }
 
-  private static Path first(Path directory, String part, String... names) {
-    for (String name : names) {
-      if (Files.isRegularFile(directory.resolve(name))) {
-        return directory.resolve(name);
-      }
-    }
-    throw EspalierException.config(
-        "The directory "
-            + directory
-            + " has no weights of the "
-            + part
-            + " ("
-            + String.join(", ", names)
-            + ").",
-        "Maybe the download is not complete.");
-  }
-
   private static Path directory(
       String part, String option, @Nullable String explicit, Path base, Path usual) {
-    Path path = explicit == null ? usual : base.resolve(explicit);
+    Path path = explicit == null ? usual : WeightsLocation.path(explicit, base);
     if (!Files.isDirectory(path)) {
       throw EspalierException.config(
           "The " + part + " (" + path + ") does not exist.",
@@ -193,39 +220,8 @@ record FluxFiles(
 
   private static Path tokenizer(
       String option, @Nullable String explicit, Path base, Path encoder, Path usual) {
-    List<Path> candidates =
-        explicit == null ? List.of(usual, encoder) : List.of(base.resolve(explicit));
-    for (Path path : candidates) {
-      if (Files.isRegularFile(path)) {
-        return path;
-      }
-      if (Files.isRegularFile(path.resolve("tokenizer.json"))) {
-        return path.resolve("tokenizer.json");
-      }
-      if (Files.isRegularFile(path.resolve("vocab.json"))
-          && Files.isRegularFile(path.resolve("merges.txt"))) {
-        return path.resolve("vocab.json");
-      }
-    }
-    throw EspalierException.config(
-        "No tokenizer.json was found in "
-            + String.join(" or ", candidates.stream().map(Path::toString).toList())
-            + ".",
-        "Maybe set " + option + " to the directory that holds it.");
-  }
-
-  private static JsonNode json(Path file) {
-    if (!Files.isRegularFile(file)) {
-      return MissingNode.getInstance();
-    }
-    try {
-      return new ObjectMapper().readTree(file.toFile());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The file " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
-    }
+    return PipelineFiles.tokenizer(
+        option,
+        explicit == null ? List.of(usual, encoder) : List.of(WeightsLocation.path(explicit, base)));
   }
 }

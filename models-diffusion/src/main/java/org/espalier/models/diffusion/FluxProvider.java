@@ -1,60 +1,25 @@
 package org.espalier.models.diffusion;
 
-import ai.djl.Device;
-import java.nio.charset.StandardCharsets;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.ArrayDeque;
-import java.util.Deque;
-import java.util.EnumSet;
-import java.util.HexFormat;
-import java.util.List;
-import java.util.Map;
-import java.util.Set;
-import java.util.TreeMap;
-import org.espalier.api.Capability;
+import java.util.function.UnaryOperator;
 import org.espalier.api.EspalierException;
-import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
-import org.espalier.spi.ModelCard;
-import org.espalier.spi.ModelProvider;
 import org.espalier.torch.ClipTextConfig;
 import org.espalier.torch.ClipTextEncoder;
-import org.espalier.torch.DType;
+import org.espalier.torch.T5Config;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
-import org.espalier.torch.TorchEngine;
-import org.espalier.torch.TorchProgram;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.jspecify.annotations.Nullable;
 
 /** Loads FLUX.1 models, published and bundled. */
-public final class FluxProvider implements ModelProvider<FluxConfig> {
-  /** How weights that are not trained begin. */
-  private static final String RANDOM = "random:";
-
-  @Override
-  public String id() {
-    return "flux";
-  }
-
-  @Override
-  public Class<FluxConfig> configType() {
-    return FluxConfig.class;
-  }
-
-  @Override
-  public void check(FluxConfig config, LoadContext context) {
-    String weights = weights(config);
-    if (!weights.startsWith(RANDOM)) {
-      sources(weights, config, context).close();
-    }
-  }
-
-  private FluxSources sources(String weights, FluxConfig config, LoadContext context) {
-    Path root = WeightsLocation.resolve(id(), weights, context);
-    return FluxSources.open(root, config, context.baseDirectory());
+public final class FluxProvider extends FlowProvider<FluxConfig> {
+  public FluxProvider() {
+    super("flux", FluxConfig.class);
   }
 
   private static String weights(FluxConfig config) {
@@ -62,190 +27,146 @@ public final class FluxProvider implements ModelProvider<FluxConfig> {
   }
 
   @Override
-  public GenerativeModel load(FluxConfig config, LoadContext context) {
+  FlowBlueprint blueprint(FluxConfig config, LoadContext context) {
     String weights = weights(config);
-    if (weights.startsWith(RANDOM)) {
-      return random(weights, config, TorchEngine.device(context.device()));
+    if (weights.startsWith(FlowBlueprint.RANDOM)) {
+      FluxArchitecture flow = published(weights);
+      FluxSettings settings = settings(config);
+      int length = settings.textTokens();
+      return blueprint(
+          new OpenWeights(),
+          weights,
+          settings,
+          flow,
+          null,
+          publishedImage(),
+          null,
+          FlowBlueprint.untrained(
+              length,
+              new long[] {1, length, flow.textWidth()},
+              new long[] {1, flow.pooledWidth()}));
     }
-    try (FluxSources sources = sources(weights, config, context)) {
-      FluxFiles files = sources.files();
-      FlowArchitecture flow = sources.flow();
-      AutoencoderArchitecture image = sources.image();
-      ClipTextConfig clipConfig = sources.clipConfig();
-      FluxSettings settings = sources.settings();
-
-      Device device = TorchEngine.device(context.device());
-      Deque<AutoCloseable> opened = new ArrayDeque<>();
-      try {
-        TextTokenizer t5Tokenizer =
-            keep(opened, TextTokenizer.open(files.t5Tokenizer(), settings.textTokens()));
-        TextTokenizer clipTokenizer =
-            keep(
-                opened,
-                ClipTokenizerFiles.open(files.clipTokenizer(), clipConfig.maxPositionEmbeddings()));
-        T5Encoder t5 = keep(opened, new T5Encoder(sources.t5Config(), sources.t5Weights(), device));
-        ClipTextEncoder clip =
-            keep(opened, new ClipTextEncoder(clipConfig, sources.clipWeights(), device));
-        FluxTextEncoders encoders = new FluxTextEncoders(t5Tokenizer, t5, clipTokenizer, clip);
-        int patch = image.stride() * FlowArchitecture.PATCH;
-        int rows = settings.height() / patch;
-        int columns = settings.width() / patch;
-        FluxTransformer transformer =
-            keep(
-                opened,
-                new FluxTransformer(
-                    flow, sources.flowWeights(), device, rows, columns, settings.textTokens()));
-        FluxAutoencoder autoencoder =
-            keep(opened, new FluxAutoencoder(image, sources.imageWeights(), device));
-        FluxTransformer.Text negative =
-            settings.trueCfg() == 1
-                ? null
-                : keep(opened, encoders.encode(settings.negativePrompt()).text());
-        FlowSampler sampler = settings.sampler();
-        ModelCard card =
-            card(
-                WeightSource.sha256(files.weightFiles()),
-                settings,
-                flow,
-                sampler,
-                device,
-                List.of(
-                    transformer.program(), autoencoder.program(), t5.program(), clip.program()));
-        return new FluxModel(
-            card,
-            transformer,
-            autoencoder,
-            encoders,
-            new FluxTransformer.Guidance(settings.guidance(), negative, settings.trueCfg()),
-            sampler,
-            rows,
-            columns);
-      } catch (RuntimeException e) {
-        closeAll(opened, e);
-        throw e;
-      }
-    }
-  }
-
-  /** A model of FLUX.1's sizes and no training: for measuring speed and memory. */
-  private GenerativeModel random(String weights, FluxConfig config, Device device) {
-    if (!weights.equals(RANDOM + "dev")) {
-      throw EspalierException.config(
-          "The weights (" + weights + ") are not of a published FLUX.1.",
-          "Maybe use random:dev, or the weights' directory.");
-    }
-    FlowArchitecture flow = FlowArchitecture.PUBLISHED;
-    AutoencoderArchitecture image =
-        AutoencoderArchitecture.published(FluxSources.SCALE_FACTOR, FluxSources.SHIFT_FACTOR);
-    FluxSettings settings = FluxSettings.published(config);
-    int patch = image.stride() * FlowArchitecture.PATCH;
-    int rows = settings.height() / patch;
-    int columns = settings.width() / patch;
-    Deque<AutoCloseable> opened = new ArrayDeque<>();
+    Path root = WeightsLocation.resolve(id(), weights, context);
+    FluxFiles files = FluxFiles.locate(root, config, context.baseDirectory());
+    T5Config t5 = T5Config.read(files.t5().resolve("config.json"));
+    ClipTextConfig clip = ClipTextConfig.read(files.clip().resolve("config.json"));
+    OpenWeights open = new OpenWeights();
     try {
-      FluxTransformer transformer =
-          keep(
-              opened,
-              new FluxTransformer(
-                  flow,
-                  WeightSource.random(flow.spec()),
-                  device,
-                  rows,
-                  columns,
-                  settings.textTokens()));
-      FluxAutoencoder autoencoder =
-          keep(opened, new FluxAutoencoder(image, WeightSource.random(image.spec()), device));
-      FlowSampler sampler = settings.sampler();
-      return new FluxModel(
-          card(
-              weights,
-              settings,
+      WeightSource flowWeights = open.open(files.transformer(), DiffusersWeights::transformer);
+      WeightSource imageWeights = open.open(files.autoencoder(), DiffusersWeights::autoencoder);
+      WeightSource t5Weights = open.open(files.t5(), UnaryOperator.identity());
+      WeightSource clipWeights = open.open(files.clip(), UnaryOperator.identity());
+      FluxArchitecture flow = flow(files, flowWeights);
+      KlArchitecture image = autoencoder(files, imageWeights);
+      requireWidth("T5 sequence", flow.textWidth(), t5.dModel(), files.t5());
+      requireWidth("CLIP vector", flow.pooledWidth(), clip.hiddenSize(), files.clip());
+      FluxSettings settings =
+          FluxSettings.of(
+              config,
+              files.config(),
               flow,
-              sampler,
-              device,
-              List.of(transformer.program(), autoencoder.program())),
-          transformer,
-          autoencoder,
-          new FluxText.Untrained(
-              device, settings.textTokens(), flow.textWidth(), flow.pooledWidth()),
-          new FluxTransformer.Guidance(settings.guidance(), null, 1),
-          sampler,
-          rows,
-          columns);
+              files.transformer().toString(),
+              image,
+              files.autoencoder().toString());
+      flow.spec().check(flowWeights);
+      image.spec().check(imageWeights);
+      t5.weights().check(t5Weights);
+      clip.weights().check(clipWeights);
+      return blueprint(
+          open,
+          weights,
+          settings,
+          flow,
+          flowWeights,
+          image,
+          imageWeights,
+          (parts, device) ->
+              new FluxTextEncoders(
+                  parts.keep(TextTokenizer.open(files.t5Tokenizer(), settings.textTokens())),
+                  parts.keep(new T5Encoder(t5, t5Weights, device)),
+                  parts.keep(
+                      ClipTokenizerFiles.open(files.clipTokenizer(), clip.maxPositionEmbeddings())),
+                  parts.keep(new ClipTextEncoder(clip, clipWeights, device))));
     } catch (RuntimeException e) {
-      closeAll(opened, e);
+      open.close();
       throw e;
     }
   }
 
-  private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
-    opened.push(part);
-    return part;
-  }
-
-  private static void closeAll(Deque<AutoCloseable> opened, RuntimeException failure) {
-    for (AutoCloseable part : opened) {
-      try {
-        part.close();
-      } catch (Exception e) {
-        failure.addSuppressed(e);
-      }
-    }
-  }
-
-  private ModelCard card(
-      String weightsSha256,
+  private static FlowBlueprint blueprint(
+      OpenWeights open,
+      String weights,
       FluxSettings settings,
-      FlowArchitecture flow,
-      FlowSampler sampler,
-      Device device,
-      List<TorchProgram> programs) {
-    Set<Capability> capabilities = EnumSet.of(Capability.PREVIEW, Capability.REWIND);
-    for (int step = 0; step < sampler.steps(); step++) {
-      if (sampler.isStochastic(step)) {
-        capabilities.add(Capability.STOCHASTIC_STEP);
-      }
-    }
-    Map<String, String> facts = new TreeMap<>();
-    facts.put("variant", settings.variant().id());
-    facts.put("sampler", settings.kind());
-    facts.put("steps", Integer.toString(settings.steps()));
-    facts.put("shift", Double.toString(settings.shift()));
-    if (!settings.kind().equals("ode")) {
-      facts.put("noiseScale", Double.toString(settings.noiseScale()));
-    }
-    if (flow.guidanceEmbedded()) {
-      facts.put("guidance", Double.toString(settings.guidance()));
-    }
-    facts.put("trueCfg", Double.toString(settings.trueCfg()));
-    facts.put("negativePrompt", settings.negativePrompt());
-    facts.put("parameters", Long.toString(flow.spec().parameters()));
-    facts.put("textTokens", Integer.toString(settings.textTokens()));
-    DType dtype = TorchEngine.dtype(device, flow.spec().parameters());
-    facts.put("dtype", dtype == DType.BF16 ? "bfloat16" : "float32");
-    facts.put("device", device.toString());
-    return new ModelCard(
-        id(),
-        weightsSha256,
-        hash(programs),
+      FluxArchitecture flow,
+      @Nullable WeightSource flowWeights,
+      KlArchitecture image,
+      @Nullable WeightSource imageWeights,
+      FlowBlueprint.Loader<FlowText> text) {
+    return new FlowBlueprint(
+        open,
+        weights,
         settings.licence(),
-        sampler.steps(),
-        capabilities,
-        sampler::isStochastic,
-        settings.width(),
-        settings.height(),
-        facts);
+        flow,
+        flow.program().attribute("guidance", settings.guidance()),
+        flowWeights,
+        FlowBlueprint.kl(image, true, imageWeights),
+        KlArchitecture.PATCH * image.stride(),
+        text,
+        settings.options(),
+        settings.facts(flow));
   }
 
-  private static String hash(List<TorchProgram> programs) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (TorchProgram program : programs) {
-        digest.update(program.sha256().getBytes(StandardCharsets.UTF_8));
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
+  private static FluxArchitecture published(String weights) {
+    return switch (weights.substring(FlowBlueprint.RANDOM.length())) {
+      case "dev" -> FluxArchitecture.DEV;
+      case "schnell" -> FluxArchitecture.DEV.withoutGuidance();
+      default ->
+          throw EspalierException.config(
+              "The weights (" + weights + ") are not of a published FLUX.1.",
+              "Maybe use random:dev, random:schnell, or the weights' directory.");
+    };
+  }
+
+  private static KlArchitecture publishedImage() {
+    return KlArchitecture.published(16, KlArchitecture.Scale.FLUX);
+  }
+
+  /**
+   * How random weights of a published size are sampled.
+   *
+   * @param config of random weights
+   */
+  static FluxSettings settings(FluxConfig config) {
+    String weights = weights(config);
+    ObjectNode own = new ObjectMapper().createObjectNode();
+    return FluxSettings.of(config, own, published(weights), weights, publishedImage(), weights);
+  }
+
+  private static FluxArchitecture flow(FluxFiles files, WeightSource weights) {
+    JsonNode own = files.config().path("params");
+    JsonNode axes =
+        own.has("axes_dim")
+            ? own.get("axes_dim")
+            : files.transformerConfig().path("axes_dims_rope");
+    return FluxArchitecture.of(
+        weights, PipelineFiles.integers(axes), own.path("theta").asDouble(10000), 1e-6);
+  }
+
+  private static KlArchitecture autoencoder(FluxFiles files, WeightSource weights) {
+    JsonNode beside = files.autoencoderConfig();
+    JsonNode own =
+        beside.has("ae")
+            ? beside.get("ae")
+            : beside.isMissingNode() ? files.config().path("ae") : beside;
+    return KlArchitecture.of(weights, own, KlArchitecture.Scale.FLUX);
+  }
+
+  private static void requireWidth(String what, int wanted, int actual, Path encoder) {
+    if (wanted != actual) {
+      throw EspalierException.config(
+          "The transformer reads a %s of width %d, but the encoder %s gives %d."
+              .formatted(what, wanted, encoder, actual),
+          "Maybe textEncoder and clipEncoder are of another model, or exchanged.");
     }
   }
 }

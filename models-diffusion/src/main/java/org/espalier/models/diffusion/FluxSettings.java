@@ -1,6 +1,8 @@
 package org.espalier.models.diffusion;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Map;
+import java.util.TreeMap;
 import org.espalier.api.EspalierException;
 import org.espalier.models.diffusion.FluxConfig.Variant;
 
@@ -8,10 +10,7 @@ import org.espalier.models.diffusion.FluxConfig.Variant;
  * A configuration with everything filled in.
  *
  * @param variant the kind of weights
- * @param kind the sampler
- * @param steps evaluations a sample
- * @param shift the schedule's factor
- * @param noiseScale of the SDE samplers
+ * @param sampling the sampler and its schedule
  * @param guidance the distilled guidance scale
  * @param trueCfg the scale of classifier-free guidance; 1 is off
  * @param negativePrompt what it leads away from
@@ -22,10 +21,7 @@ import org.espalier.models.diffusion.FluxConfig.Variant;
  */
 record FluxSettings(
     Variant variant,
-    String kind,
-    int steps,
-    double shift,
-    double noiseScale,
+    FlowSampling sampling,
     double guidance,
     double trueCfg,
     String negativePrompt,
@@ -33,72 +29,64 @@ record FluxSettings(
     int height,
     int textTokens,
     String licence) {
-  /** As published in the rollover-budget paper's configurations. */
-  private static final double NOISE_SCALE = 3;
-
   /**
    * Fills in what a configuration leaves to the weights, and checks it against them.
    *
    * @param config what was asked for
-   * @param files with the weights' own configuration
+   * @param own the weights' own configuration; may be missing
    * @param flow the transformer
-   * @param autoencoder the autoencoder
+   * @param transformer where it comes from, for messages
+   * @param image the autoencoder
+   * @param autoencoder where it comes from, for messages
    * @throws EspalierException CONFIG where they do not fit together
    */
   static FluxSettings of(
       FluxConfig config,
-      FluxFiles files,
-      FlowArchitecture flow,
-      AutoencoderArchitecture autoencoder) {
-    Variant variant = variant(config, files, flow);
-    JsonNode own = files.config();
+      JsonNode own,
+      FluxArchitecture flow,
+      String transformer,
+      KlArchitecture image,
+      String autoencoder) {
+    Variant variant = variant(config, own, flow, transformer);
     if (config.guidance() != null && variant != Variant.DEV) {
       throw FluxConfig.guidanceWithout(variant.id(), config.guidance());
     }
-    int packed = FlowArchitecture.PATCH * FlowArchitecture.PATCH * autoencoder.latentChannels();
-    if (flow.latentChannels() != packed) {
-      throw EspalierException.config(
-          "The transformer %s reads %d channels a token, but the autoencoder %s gives %d (%d x 2 x 2)."
-              .formatted(
-                  files.transformer(),
-                  flow.latentChannels(),
-                  files.autoencoder(),
-                  packed,
-                  autoencoder.latentChannels()),
-          "Maybe set autoencoder to the one that the transformer was trained with.");
-    }
+    flow.requireLatent(image, transformer, autoencoder);
     int side = own.path("image_size").asInt(1024);
     int width = config.width() == null ? side : config.width();
     int height = config.height() == null ? side : config.height();
-    int multiple = autoencoder.stride() * FlowArchitecture.PATCH;
-    requireMultiple("width", width, multiple, autoencoder);
-    requireMultiple("height", height, multiple, autoencoder);
-    FluxSamplerConfig sampler =
-        config.sampler() == null ? FluxSamplerConfig.DEFAULT : config.sampler();
+    int multiple = image.stride() * KlArchitecture.PATCH;
+    requireMultiple("width", width, multiple, image);
+    requireMultiple("height", height, multiple, image);
+    FlowSamplerConfig sampler =
+        config.sampler() == null ? FlowSamplerConfig.DEFAULT : config.sampler();
     int imageTokens = (width / multiple) * (height / multiple);
     JsonNode ownSampler = own.path("sampler");
-    Integer steps = sampler.steps();
-    Double noiseScale = sampler.noiseScale();
+    int usualSteps = ownSampler.path("steps").asInt(variant == Variant.SCHNELL ? 4 : 30);
     Double guidance = config.guidance();
-    Double trueCfg = config.trueCfg();
     Integer textTokens = config.textLength();
+    Double asked = config.trueCfg();
+    double trueCfg = asked == null ? ownSampler.path("true_cfg").asDouble(1) : asked;
     String negative = config.negativePrompt();
-    String kind = sampler.kind() == null ? "ode" : sampler.kind();
-    int defaultSteps = variant == Variant.SCHNELL ? 4 : 30;
-    int defaultLength = variant == Variant.SCHNELL ? 256 : 512;
+    if (negative != null && trueCfg == 1) {
+      throw EspalierException.config(
+          "The negativePrompt (" + negative + ") has no effect without classifier-free guidance.",
+          "Maybe set trueCfg above 1, or remove negativePrompt.");
+    }
     return new FluxSettings(
         variant,
-        kind,
-        steps == null ? ownSampler.path("steps").asInt(defaultSteps) : steps,
-        shift(sampler, kind, variant, ownSampler, imageTokens),
-        noiseScale == null ? NOISE_SCALE : noiseScale,
+        FlowSampling.of(
+            sampler,
+            usualSteps,
+            steps -> shift(sampler, variant, ownSampler, imageTokens),
+            FlowSchedule::times),
         guidance == null ? 3.5 : guidance,
-        trueCfg == null ? ownSampler.path("true_cfg").asDouble(1) : trueCfg,
+        trueCfg,
         negative == null ? "" : negative,
         width,
         height,
         textTokens == null
-            ? own.path("text").path("t5_max_length").asInt(defaultLength)
+            ? own.path("text").path("t5_max_length").asInt(variant == Variant.SCHNELL ? 256 : 512)
             : textTokens,
         own.path("licence")
             .asText(
@@ -109,23 +97,14 @@ record FluxSettings(
                 }));
   }
 
+  /** The shift where none is fixed. */
   private static double shift(
-      FluxSamplerConfig sampler,
-      String kind,
-      Variant variant,
-      JsonNode ownSampler,
-      int imageTokens) {
-    Double fixed = sampler.shift();
-    if (fixed != null) {
-      return fixed;
-    }
+      FlowSamplerConfig sampler, Variant variant, JsonNode ownSampler, int imageTokens) {
     Boolean resolution = sampler.resolutionShift();
     if (Boolean.TRUE.equals(resolution)) {
       return FlowSchedule.resolutionShift(imageTokens);
     }
-    // The variance-preserving times already dwell on noise; shifting them too would leave few
-    // others.
-    if (kind.equals("vp-sde") || Boolean.FALSE.equals(resolution)) {
+    if (Boolean.FALSE.equals(resolution)) {
       return 1;
     }
     if (ownSampler.path("shift").isNumber()) {
@@ -135,34 +114,14 @@ record FluxSettings(
   }
 
   /**
-   * What FLUX.1-dev is sampled with where nothing else is asked for.
+   * Refuses sides that make no whole number of tokens.
    *
-   * @param config sampler, size and text length may be set
+   * @param name of the setting
+   * @param pixels its value
+   * @param multiple pixels of a token
+   * @param autoencoder whose stride it is
    */
-  static FluxSettings published(FluxConfig config) {
-    FluxSamplerConfig sampler =
-        config.sampler() == null ? FluxSamplerConfig.DEFAULT : config.sampler();
-    Integer steps = sampler.steps();
-    Integer textTokens = config.textLength();
-    int width = config.width() == null ? 1024 : config.width();
-    int height = config.height() == null ? 1024 : config.height();
-    return new FluxSettings(
-        Variant.DEV,
-        "ode",
-        steps == null ? 30 : steps,
-        FlowSchedule.resolutionShift(width / 16 * (height / 16)),
-        NOISE_SCALE,
-        3.5,
-        1,
-        "",
-        width,
-        height,
-        textTokens == null ? 512 : textTokens,
-        "none: the weights are random");
-  }
-
-  private static void requireMultiple(
-      String name, int pixels, int multiple, AutoencoderArchitecture autoencoder) {
+  static void requireMultiple(String name, int pixels, int multiple, KlArchitecture autoencoder) {
     if (pixels % multiple != 0) {
       throw EspalierException.config(
           "The %s (%d) gives a latent of %s pixels, which is not a multiple of the patch size %d."
@@ -172,18 +131,19 @@ record FluxSettings(
                   pixels % autoencoder.stride() == 0
                       ? Integer.toString(pixels / autoencoder.stride())
                       : "%.2f".formatted(pixels / (double) autoencoder.stride()),
-                  FlowArchitecture.PATCH),
+                  KlArchitecture.PATCH),
           "Maybe set %s to %d."
               .formatted(name, Math.max(1, Math.round(pixels / (float) multiple)) * multiple));
     }
   }
 
-  private static Variant variant(FluxConfig config, FluxFiles files, FlowArchitecture flow) {
+  private static Variant variant(
+      FluxConfig config, JsonNode own, FluxArchitecture flow, String transformer) {
     String asked = config.variant();
     Variant found =
         flow.guidanceEmbedded()
             ? Variant.DEV
-            : files.config().path("sampler").has("true_cfg") ? Variant.NANO : Variant.SCHNELL;
+            : own.path("sampler").has("true_cfg") ? Variant.NANO : Variant.SCHNELL;
     if (asked == null) {
       return found;
     }
@@ -191,19 +151,27 @@ record FluxSettings(
     if ((variant == Variant.DEV) != flow.guidanceEmbedded()) {
       throw EspalierException.config(
           "The variant (%s) does not fit the weights %s, which have %s guidance embedding."
-              .formatted(asked, files.transformer(), flow.guidanceEmbedded() ? "a" : "no"),
+              .formatted(asked, transformer, flow.guidanceEmbedded() ? "a" : "no"),
           "Maybe remove variant: it is told from the weights (%s).".formatted(found.id()));
     }
     return variant;
   }
 
-  /** The sampler that this asks for. */
-  FlowSampler sampler() {
-    double[] times = FlowSchedule.times(steps, shift);
-    return switch (kind) {
-      case "sde" -> FlowSampler.sde(times, noiseScale);
-      case "vp-sde" -> FlowSampler.vpSde(times, noiseScale);
-      default -> FlowSampler.ode(times);
-    };
+  /** What all flows have. */
+  FlowOptions options() {
+    return new FlowOptions(sampling, trueCfg, 0, negativePrompt, width, height);
+  }
+
+  /** What the model's card says of it. */
+  Map<String, String> facts(FluxArchitecture flow) {
+    Map<String, String> facts = new TreeMap<>();
+    facts.put("variant", variant.id());
+    if (flow.guidanceEmbedded()) {
+      facts.put("guidance", Double.toString(guidance));
+    }
+    facts.put("trueCfg", Double.toString(trueCfg));
+    facts.put("negativePrompt", negativePrompt);
+    facts.put("textTokens", Integer.toString(textTokens));
+    return facts;
   }
 }

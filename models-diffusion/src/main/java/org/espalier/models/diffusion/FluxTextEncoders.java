@@ -7,13 +7,14 @@ import org.espalier.torch.ClipTextEncoder;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.Tokens;
+import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 
 /**
  * How FLUX.1 reads prompts: a T5 sequence padded to a fixed length, of which padding is not masked
  * (as in the published pipeline), and the pooled vector of CLIP.
  */
-final class FluxTextEncoders implements FluxText {
+final class FluxTextEncoders implements FlowText {
   private static final System.Logger LOG = System.getLogger(FluxTextEncoders.class.getName());
 
   private final TextTokenizer t5Tokenizer;
@@ -49,7 +50,7 @@ final class FluxTextEncoders implements FluxText {
    * @param prompt any text; may be empty
    */
   @Override
-  public FluxConditioning encode(String prompt) {
+  public FlowConditioning encode(String prompt) {
     Tokens words = t5Tokenizer.encode(prompt);
     Tokens brief = clipTokenizer.encode(prompt);
     boolean truncated = words.truncated() || brief.truncated();
@@ -65,11 +66,21 @@ final class FluxTextEncoders implements FluxText {
     try {
       List<TorchTensor> features = clip.encode(brief);
       features.get(0).close();
-      return new FluxConditioning(new FluxTransformer.Text(text, features.get(1)), truncated);
+      return new FlowConditioning(List.of(text, features.get(1)), textTokens(), truncated);
     } catch (RuntimeException e) {
       text.close();
       throw e;
     }
+  }
+
+  @Override
+  public int tokens(String prompt) {
+    return textTokens();
+  }
+
+  @Override
+  public List<TorchProgram> programs() {
+    return List.of(t5.program(), clip.program());
   }
 
   /**

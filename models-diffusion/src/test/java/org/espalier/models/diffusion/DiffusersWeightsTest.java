@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.models.diffusion.TinyFlux.Array;
 import org.espalier.spi.Branch;
@@ -17,7 +18,6 @@ import org.espalier.spi.Conditioning;
 import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.Root;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.WeightSource;
@@ -79,7 +79,7 @@ class DiffusersWeightsTest {
     Map<String, Array> published = TinyFlux.parity("weights");
     pipeline(published);
     TinyFlux.bundle(directory.resolve("bundle"), published, "{\"steps\": 3}");
-    FluxSamplerConfig three = new FluxSamplerConfig(null, 3, null, null, null);
+    FlowSamplerConfig three = new FlowSamplerConfig(null, 3, null, null, null);
     FluxConfig config =
         new FluxConfig(
             "pipeline", null, three, null, null, null, 64, 64, null, null, null, null, null, 6);
@@ -138,7 +138,7 @@ class DiffusersWeightsTest {
     Path file = directory.resolve("t.safetensors");
     TinyFlux.write(file, tensors);
     try (WeightSource weights = DiffusersWeights.transformer(new SafetensorsFile(file))) {
-      FlowArchitecture architecture = FlowArchitecture.of(weights, List.of(8, 12, 12), 10000);
+      FluxArchitecture architecture = FluxArchitecture.of(weights, List.of(8, 12, 12), null, 1e-6);
       assertThatThrownBy(() -> architecture.spec().check(weights))
           .isInstanceOf(EspalierException.class)
           .hasMessageContaining("ip_adapter.weight");
@@ -153,7 +153,7 @@ class DiffusersWeightsTest {
     Path file = directory.resolve("t.safetensors");
     TinyFlux.write(file, tensors);
     try (WeightSource weights = DiffusersWeights.transformer(new SafetensorsFile(file))) {
-      FlowArchitecture architecture = FlowArchitecture.of(weights, List.of(8, 12, 12), 10000);
+      FluxArchitecture architecture = FluxArchitecture.of(weights, List.of(8, 12, 12), null, 1e-6);
       assertThatThrownBy(() -> architecture.spec().check(weights))
           .isInstanceOf(EspalierException.class)
           .hasMessageContaining("double_blocks.1.img_attn.qkv.weight");

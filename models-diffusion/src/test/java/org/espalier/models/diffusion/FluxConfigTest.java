@@ -25,7 +25,7 @@ class FluxConfigTest {
 
   @Test
   void refusesNoSteps() {
-    assertThatThrownBy(() -> new FluxSamplerConfig("ode", 0, null, null, null))
+    assertThatThrownBy(() -> new FlowSamplerConfig("ode", 0, null, null, null))
         .isInstanceOf(EspalierException.class)
         .hasMessage(
             "[CONFIG] The number of sampling steps (0) must be positive.\n"
@@ -34,7 +34,7 @@ class FluxConfigTest {
 
   @Test
   void refusesAnUnknownSampler() {
-    assertThatThrownBy(() -> new FluxSamplerConfig("euler-a", 30, null, null, null))
+    assertThatThrownBy(() -> new FlowSamplerConfig("euler-a", 30, null, null, null))
         .isInstanceOf(EspalierException.class)
         .hasMessage(
             "[CONFIG] The sampler (euler-a) is not known.\n"
@@ -76,17 +76,17 @@ class FluxConfigTest {
     assertThatThrownBy(() -> config(null, null, 0.5, null))
         .hasMessageStartingWith(
             "[CONFIG] The scale of classifier-free guidance (0.5) must lie in [1, 100].");
-    assertThatThrownBy(() -> new FluxSamplerConfig("ode", 4, -1., null, null))
+    assertThatThrownBy(() -> new FlowSamplerConfig("ode", 4, -1., null, null))
         .hasMessageStartingWith("[CONFIG] The shift of the time schedule (-1.0)");
-    assertThatThrownBy(() -> new FluxSamplerConfig("sde", 4, null, null, -1.))
+    assertThatThrownBy(() -> new FlowSamplerConfig("sde", 4, null, null, -1.))
         .hasMessageStartingWith("[CONFIG] The noise scale of the sampler (-1.0)");
   }
 
   @Test
   void refusesContradictions() {
-    assertThatThrownBy(() -> new FluxSamplerConfig("ode", 4, null, null, 3.))
+    assertThatThrownBy(() -> new FlowSamplerConfig("ode", 4, null, null, 3.))
         .hasMessageStartingWith("[CONFIG] The ODE sampler adds no noise");
-    assertThatThrownBy(() -> new FluxSamplerConfig("ode", 4, 3., true, null))
+    assertThatThrownBy(() -> new FlowSamplerConfig("ode", 4, 3., true, null))
         .hasMessageStartingWith("[CONFIG] The sampler has both a fixed shift (3.0)");
   }
 }

@@ -16,7 +16,7 @@ class FluxContractTest {
         guided ? TinyFlux.withoutGuidance() : TinyFlux.parity("weights"),
         "{\"steps\": 4" + (guided ? ", \"true_cfg\": 2.5" : "") + "}");
     return TinyFlux.load(
-        TinyFlux.config("tiny", new FluxSamplerConfig(kind, null, null, null, null), null),
+        TinyFlux.config("tiny", new FlowSamplerConfig(kind, null, null, null, null), null),
         directory);
   }
 

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.espalier.api.Capability;
 import org.espalier.api.DrawKey;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Branch;
@@ -14,7 +15,6 @@ import org.espalier.spi.Conditioning;
 import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RewindRow;
 import org.espalier.spi.Root;
 import org.espalier.spi.Work;
@@ -35,7 +35,7 @@ class FluxModelTest {
   private static long bytesBefore;
 
   /** Text lengths are fixed, so that costs do not depend on the prompt. */
-  private static final Conditioning NOBODY = () -> {};
+  private static final Prompt RED = Prompt.of("p", "a red circle");
 
   @BeforeAll
   static void load() {
@@ -56,8 +56,8 @@ class FluxModelTest {
     assertThat(TorchTensor.liveBytes()).isEqualTo(bytesBefore);
   }
 
-  private static FluxSamplerConfig sampler(String kind, Integer steps) {
-    return new FluxSamplerConfig(kind, steps, null, null, null);
+  private static FlowSamplerConfig sampler(String kind, Integer steps) {
+    return new FlowSamplerConfig(kind, steps, null, null, null);
   }
 
   private static Noise noise(long i) {
@@ -69,7 +69,7 @@ class FluxModelTest {
   }
 
   private static float[] latent(ModelState state) {
-    return ((FluxState) state).latent();
+    return ((FlowState) state).latent();
   }
 
   private static ModelState begin(GenerativeModel model, Conditioning conditioning, long i) {
@@ -135,17 +135,17 @@ class FluxModelTest {
       before = model.counters();
       List<Noise> draws = List.of(noise(1), noise(2), noise(3));
       ModelState child = model.expand(List.of(new Branch(root, conditioning, draws))).get(0).get(2);
-      Cost three = model.quote(new Work.Step(conditioning, 0, 3, false));
+      Cost three = model.quote(new Work.Step(RED, 0, 3, false));
       assertThat(three.nfe()).isEqualTo(3);
       assertCounted(model, before, three);
       before = model.counters();
       step(model, root, conditioning, noise(4));
-      Cost cached = model.quote(new Work.Step(conditioning, 0, 1, true));
+      Cost cached = model.quote(new Work.Step(RED, 0, 1, true));
       assertThat(cached.nfe()).isEqualTo(1);
       assertCounted(model, before, cached);
       before = model.counters();
       image(model, child, conditioning);
-      Cost preview = model.quote(new Work.Decode(conditioning, 1));
+      Cost preview = model.quote(new Work.Decode(RED, 1));
       assertThat(preview.nfe()).isZero();
       assertCounted(model, before, preview);
       before = model.counters();
@@ -157,7 +157,7 @@ class FluxModelTest {
       ModelState end = roll(model, second, conditioning, noise(5), 5);
       before = model.counters();
       image(model, end, conditioning);
-      Cost decode = model.quote(new Work.Decode(conditioning, 5));
+      Cost decode = model.quote(new Work.Decode(RED, 5));
       assertThat(decode.decodes()).isEqualTo(1);
       assertCounted(model, before, decode);
       conditioning.close();
@@ -174,7 +174,7 @@ class FluxModelTest {
       WorkCounters work = model.counters().since(before);
       Cost sample = model.quote(new Work.Begin());
       for (int step = 0; step < 30; step++) {
-        sample = sample.plus(model.quote(new Work.Step(conditioning, step, 1, false)));
+        sample = sample.plus(model.quote(new Work.Step(RED, step, 1, false)));
       }
       assertThat(sample.nfe()).isEqualTo(30);
       assertThat(sample.times(96).nfe()).isEqualTo(2880);
@@ -186,7 +186,7 @@ class FluxModelTest {
 
   @Test
   void withoutClassifierFreeGuidanceAnEvaluationIsOneRow() {
-    assertThat(sde.quote(new Work.Step(NOBODY, 0, 1, false)).rows()).isEqualTo(1);
+    assertThat(sde.quote(new Work.Step(RED, 0, 1, false)).rows()).isEqualTo(1);
   }
 
   @Test
@@ -375,7 +375,7 @@ class FluxModelTest {
     }
     madds += 64 * 128; // final modulation
     madds += 16 * 64 * 64; // final linear
-    assertThat(sde.quote(new Work.Step(NOBODY, 0, 1, false)).flops()).isEqualTo(2 * madds);
+    assertThat(sde.quote(new Work.Step(RED, 0, 1, false)).flops()).isEqualTo(2 * madds);
 
     // Decoder: 32 channels throughout, 4 levels of 2 residual blocks, latent 8 x 8 x 16.
     long decode = 0;
@@ -389,6 +389,6 @@ class FluxModelTest {
       }
     }
     decode += 64L * 64 * 9 * 32 * 3; // conv_out
-    assertThat(sde.quote(new Work.Decode(NOBODY, 5)).flops()).isEqualTo(2 * decode);
+    assertThat(sde.quote(new Work.Decode(RED, 5)).flops()).isEqualTo(2 * decode);
   }
 }

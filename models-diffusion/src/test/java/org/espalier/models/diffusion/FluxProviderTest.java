@@ -237,6 +237,91 @@ class FluxProviderTest {
   void refusesADirectoryWithoutATransformer() throws IOException {
     Path root = schnell();
     Files.delete(root.resolve("flux.safetensors"));
-    assertRefused(FluxConfig.of("m"), "has no weights of the transformer", "flux1-dev.safetensors");
+    assertRefused(FluxConfig.of("m"), "none of the weights files", "flux1-dev.safetensors");
+  }
+
+  @Test
+  void refusesAStaleTransformerBesideAnother() throws IOException {
+    Path root = schnell();
+    Files.copy(root.resolve("flux.safetensors"), root.resolve("flux1-dev.safetensors"));
+    assertRefused(
+        FluxConfig.of("m"), "several transformers (flux.safetensors, flux1-dev.safetensors)");
+    Files.delete(root.resolve("flux1-dev.safetensors"));
+    Files.writeString(root.resolve("flux.safetensors.index.json"), "{}");
+    assertRefused(FluxConfig.of("m"), "several transformers", "flux.safetensors.index.json");
+  }
+
+  @Test
+  void refusesANegativePromptThatNothingLeadsAwayFrom() {
+    schnell();
+    assertRefused(
+        new FluxConfig(
+            "m", null, null, null, null, "blur", null, null, null, null, null, null, null, null),
+        "The negativePrompt (blur) has no effect",
+        "Maybe set trueCfg above 1");
+  }
+
+  @Test
+  void randomWeightsTakeTheSameSettingsAsLoadedOnes() {
+    assertRefused(
+        new FluxConfig(
+            "random:dev",
+            null,
+            null,
+            null,
+            null,
+            null,
+            1000,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null),
+        "The width (1000) gives a latent of 125 pixels");
+    assertRefused(
+        new FluxConfig(
+            "random:schnell",
+            null,
+            null,
+            3.5,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null),
+        "variant schnell have no guidance embedding");
+    assertRefused(FluxConfig.of("random:pro"), "The weights (random:pro) are not of a published");
+    FluxConfig asked =
+        new FluxConfig(
+            "random:dev",
+            null,
+            new FlowSamplerConfig("sde", 7, null, null, 1.5),
+            2.0,
+            4.0,
+            "blur",
+            512,
+            1024,
+            null,
+            null,
+            null,
+            null,
+            null,
+            64);
+    FluxSettings settings = FluxProvider.settings(asked);
+    assertThat(settings.sampling().kind()).isEqualTo("sde");
+    assertThat(settings.sampling().noiseScale()).isEqualTo(1.5);
+    assertThat(settings.sampling().shift()).isEqualTo(FlowSchedule.resolutionShift(32 * 64));
+    assertThat(settings.guidance()).isEqualTo(2);
+    assertThat(settings.trueCfg()).isEqualTo(4);
+    assertThat(settings.negativePrompt()).isEqualTo("blur");
+    assertThat(FluxProvider.settings(FluxConfig.of("random:schnell")).sampling().steps())
+        .isEqualTo(4);
   }
 }

@@ -13,6 +13,7 @@ import org.espalier.api.Capability;
 import org.espalier.api.Draw;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Expansion;
+import org.espalier.api.Prompt;
 import org.espalier.api.Rewind;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
@@ -42,7 +43,7 @@ class FluxSearchTest {
         directory.resolve("tiny"),
         TinyFlux.withoutGuidance(),
         "{\"steps\": %d, \"true_cfg\": 2.0}".formatted(steps));
-    FluxSamplerConfig sampler = new FluxSamplerConfig(kind, null, null, null, null);
+    FlowSamplerConfig sampler = new FlowSamplerConfig(kind, null, null, null, null);
     return TinyFlux.load(TinyFlux.config("tiny", sampler, null), directory);
   }
 
@@ -65,8 +66,9 @@ class FluxSearchTest {
 
   /** FLOPs if each of so many evaluations and decodes was done once. */
   private static long flops(GenerativeModel model, long evaluations, long decodes) {
-    Cost evaluation = model.quote(new Work.Step(() -> {}, 0, 1, false));
-    Cost decode = model.quote(new Work.Decode(() -> {}, model.card().horizon()));
+    Cost evaluation = model.quote(new Work.Step(Prompt.of("p", "three red circles"), 0, 1, false));
+    Cost decode =
+        model.quote(new Work.Decode(Prompt.of("p", "three red circles"), model.card().horizon()));
     Cost text = model.quote(new Work.Encode("three red circles"));
     return text.flops() + evaluations * evaluation.flops() + decodes * decode.flops();
   }

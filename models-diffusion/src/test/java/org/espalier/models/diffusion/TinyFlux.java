@@ -234,7 +234,7 @@ final class TinyFlux {
   }
 
   /** Weights, sampler and guidance; all else by default. */
-  static FluxConfig config(String weights, FluxSamplerConfig sampler, Double trueCfg) {
+  static FluxConfig config(String weights, FlowSamplerConfig sampler, Double trueCfg) {
     return new FluxConfig(
         weights, null, sampler, null, trueCfg, null, null, null, null, null, null, null, null,
         null);

@@ -1,7 +1,7 @@
 package org.espalier.models.var;
 
-import org.espalier.spi.Noise;
-import org.espalier.torch.KeyedNoise;
+import org.espalier.api.Noise;
+import org.espalier.noise.KeyedNoise;
 
 /**
  * Draws the bits of one scale from their logits, each bit for itself.

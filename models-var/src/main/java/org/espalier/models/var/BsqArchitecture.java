@@ -1,7 +1,6 @@
 package org.espalier.models.var;
 
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.Flops;
@@ -53,28 +52,9 @@ record BsqArchitecture(
    * @param source a checkpoint in a published layout
    */
   static WeightSource normalize(WeightSource source) {
-    String key = "decoder.conv_in.conv.weight";
-    List<String> prefixes =
-        source.names().stream()
-            .filter(name -> name.endsWith(key))
-            .map(name -> name.substring(0, name.length() - key.length()))
-            // The reference loads "vae", not the average "ema", where a file has both.
-            .sorted(
-                Comparator.comparing((String prefix) -> prefix.contains("ema"))
-                    .thenComparing(String::length)
-                    .thenComparing(Comparator.naturalOrder()))
-            .toList();
-    if (prefixes.isEmpty()) {
-      throw EspalierException.config(
-          "The weights "
-              + source.location()
-              + " lack the key "
-              + key
-              + ": they are not those of"
-              + " Infinity's visual tokenizer.",
-          "Maybe the paths of transformer and tokenizer are exchanged.");
-    }
-    return prefixes.get(0).isEmpty() ? source : source.under(prefixes.get(0));
+    // The reference loads "vae", not the average "ema", where a file has both.
+    return source.unwrapped(
+        "decoder.conv_in.conv.weight", "Infinity's visual tokenizer", "vae.", "state_dict.vae.");
   }
 
   /**

@@ -1,11 +1,11 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.LongStream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
@@ -85,6 +85,7 @@ public final class BsqTokenizer implements AutoCloseable {
         TorchProgram.builder("BsqVae")
             .text(FusedKernels.mark(kernels))
             .text(BsqTokenizer.class, kernels == null ? "bsq_last.py" : "bsq_last_fused.py")
+            .text(BsqTokenizer.class, "pixels.py")
             .text(BsqTokenizer.class, "bsq_vae.py")
             .attribute("levels", architecture.decoder().size())
             .attribute("decoder_blocks", architecture.decoderBlocks())

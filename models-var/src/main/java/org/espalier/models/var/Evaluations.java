@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.Iterator;
@@ -12,50 +11,72 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Consumer;
 import org.espalier.api.EspalierException;
+import org.espalier.torch.Device;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchEngine;
-import org.espalier.torch.TorchTensor;
 
 /**
  * Decides which states are evaluated in one call, and which evaluations are kept: those that do not
  * fit into memory are dropped and repeated when they are needed again. For one thread at a time.
  */
 final class Evaluations {
-  /** From this size of a scale on the work in a call outweighs its launching. */
+  /** From this size of a step on the work in a call outweighs its launching. */
   private static final int SPLIT_TOKENS = 1024;
 
-  private final InfinityNetwork network;
-  private final ScaleSchedule schedule;
-  private final Guidance guidance;
+  private final KeptNetwork network;
+  private final Stepper stepper;
   private final Device device;
 
-  /** States that hold an evaluation, the one unused for longest first. */
-  private final Set<InfinityState> resident = new LinkedHashSet<>();
+  /** States that hold an evaluation or what their draws made, the one unused for longest first. */
+  private final Set<TokenState> resident = new LinkedHashSet<>();
+
+  /** Evaluates trajectories of one prompt and step in one call. */
+  interface Stepper {
+    /**
+     * Evaluates.
+     *
+     * @param shared of the prompt
+     * @param batch the trajectories
+     * @param step from 0
+     * @param replay whether these evaluations were made and counted before
+     */
+    List<KeptNetwork.Evaluation> step(
+        KeptNetwork.Shared shared, List<KeptNetwork.Row> batch, int step, boolean replay);
+  }
 
   /**
    * Nothing evaluated yet.
    *
-   * @param network what evaluates
-   * @param schedule its scales
-   * @param guidance where and how strongly samples are guided
+   * @param network what keeps keys and values
+   * @param stepper its evaluations
    */
-  Evaluations(InfinityNetwork network, ScaleSchedule schedule, Guidance guidance) {
+  Evaluations(KeptNetwork network, Stepper stepper) {
     this.network = network;
-    this.schedule = schedule;
-    this.guidance = guidance;
-    this.device = network.program().device();
+    this.stepper = stepper;
+    this.device = network.device();
   }
 
-  /** A state to evaluate, and its prompt. */
-  record Due(InfinityState state, InfinityNetwork.Shared shared) {}
+  /**
+   * A state to evaluate.
+   *
+   * @param state the state
+   * @param shared of its prompt
+   * @param draws children that are drawn of it then
+   */
+  record Due(TokenState state, KeptNetwork.Shared shared, int draws) {}
+
+  /** Takes notice of states whose draws made keys and values. */
+  void drawn(List<TokenState> states) {
+    states.stream().filter(TokenState::holds).forEach(resident::add);
+  }
 
   /**
    * Evaluates states in calls as large as memory allows. Pasts that were dropped are repeated.
    *
-   * @param rows states without an evaluation, each once
+   * @param rows states, each once; those that have an evaluation get what is missing of their past
    * @param then told of the states of each call, before the next call may need their memory
    */
-  void evaluate(List<Due> rows, Consumer<List<InfinityState>> then) {
+  void evaluate(List<Due> rows, Consumer<List<TokenState>> then) {
     groups(rows).forEach(group -> evaluateGroup(group, then));
   }
 
@@ -69,10 +90,10 @@ final class Evaluations {
     if (!device.isGpu()) {
       return rows.isEmpty() ? List.of() : List.of(rows);
     }
-    record Call(InfinityNetwork.Shared shared, int scale, boolean replay) {}
+    record Call(KeptNetwork.Shared shared, int step, boolean replay) {}
     Map<Call, List<Due>> calls = new LinkedHashMap<>();
     for (Due row : rows) {
-      InfinityState state = row.state;
+      TokenState state = row.state;
       calls
           .computeIfAbsent(
               new Call(row.shared, state.step(), state.evaluated()), c -> new ArrayList<>())
@@ -81,7 +102,7 @@ final class Evaluations {
     List<List<Due>> groups = new ArrayList<>();
     calls.forEach(
         (call, members) -> {
-          if (schedule.get(call.scale).tokens() < SPLIT_TOKENS) {
+          if (network.tokens(call.step) < SPLIT_TOKENS) {
             groups.add(members);
           } else {
             split(members, 0, groups);
@@ -96,7 +117,7 @@ final class Evaluations {
    */
   private static void split(List<Due> rows, int depth, List<List<Due>> into) {
     for (int at = depth; at < rows.get(0).state.step(); at++) {
-      Map<InfinityState, List<Due>> families = new LinkedHashMap<>();
+      Map<TokenState, List<Due>> families = new LinkedHashMap<>();
       for (Due row : rows) {
         families.computeIfAbsent(row.state.ancestors().get(at), a -> new ArrayList<>()).add(row);
       }
@@ -113,7 +134,7 @@ final class Evaluations {
     into.add(rows);
   }
 
-  private void evaluateGroup(List<Due> rows, Consumer<List<InfinityState>> then) {
+  private void evaluateGroup(List<Due> rows, Consumer<List<TokenState>> then) {
     int most = rows.size();
     int from = 0;
     while (from < rows.size()) {
@@ -123,6 +144,7 @@ final class Evaluations {
       try {
         restore(part);
         call(part);
+        then.accept(part.stream().map(Due::state).toList());
       } catch (EspalierException e) {
         if (e.code() != EspalierException.Code.RESOURCE || count == 1 && !evict(part, 0)) {
           throw e;
@@ -132,36 +154,39 @@ final class Evaluations {
         most = (count + 1) / 2;
         continue;
       }
-      then.accept(part.stream().map(Due::state).toList());
       from += count;
     }
   }
 
   /** How many rows fit into memory, at least one; drops what no row needs, if that helps. */
   private int fitting(List<Due> rows) {
-    resident.removeIf(state -> state.evaluation() == null);
-    long budget = TorchEngine.memoryBudget();
+    resident.removeIf(state -> !state.holds());
+    long budget = device.memory().limit();
     if (budget == 0) {
       return rows.size();
     }
     long[] wanted = new long[rows.size()]; // by this row and those before it
     long sum = 0;
-    Set<InfinityState> repeated = new HashSet<>();
+    Set<TokenState> repeated = new HashSet<>();
     for (int i = 0; i < wanted.length; i++) {
       Due row = rows.get(i);
-      int scale = row.state.step();
-      sum += network.keptBytes(row.shared, scale) + network.workingBytes(row.shared, scale);
-      for (InfinityState ancestor : row.state.ancestors()) {
-        if (ancestor.evaluation() == null && repeated.add(ancestor)) {
+      int step = row.state.step();
+      sum += row.draws * network.drawBytes(row.shared, step);
+      if (row.state.evaluation() == null) {
+        sum += network.keptBytes(row.shared, step) + network.workingBytes(row.shared, step);
+      }
+      for (TokenState ancestor : row.state.ancestors()) {
+        if (incomplete(ancestor) && repeated.add(ancestor)) {
           sum += network.keptBytes(row.shared, ancestor.step());
+          sum += network.drawBytes(row.shared, ancestor.step());
         }
       }
       wanted[i] = sum;
     }
     evict(rows, budget - sum);
-    TorchEngine.keepWithinBudget(device);
+    TorchEngine.keepWithinLimit(device);
     int count = 0;
-    while (count < wanted.length && TorchTensor.liveBytes() + wanted[count] <= budget) {
+    while (count < wanted.length && device.memory().used() + wanted[count] <= budget) {
       count++;
     }
     if (count == 0) {
@@ -178,15 +203,15 @@ final class Evaluations {
    * @return whether any was dropped
    */
   private boolean evict(List<Due> rows, long bytes) {
-    Set<InfinityState> needed = new HashSet<>();
+    Set<TokenState> needed = new HashSet<>();
     for (Due row : rows) {
       needed.add(row.state);
       needed.addAll(row.state.ancestors());
     }
     boolean any = false;
-    for (Iterator<InfinityState> oldest = resident.iterator();
-        oldest.hasNext() && TorchTensor.liveBytes() > bytes; ) {
-      InfinityState state = oldest.next();
+    for (Iterator<TokenState> oldest = resident.iterator();
+        oldest.hasNext() && device.memory().used() > bytes; ) {
+      TokenState state = oldest.next();
       if (!needed.contains(state)) {
         state.evict();
         oldest.remove();
@@ -197,15 +222,19 @@ final class Evaluations {
     return any;
   }
 
-  /** Repeats the evaluations of the rows' pasts that were dropped. */
+  private static boolean incomplete(TokenState state) {
+    return state.evaluation() == null || state.lacksGrown();
+  }
+
+  /** Repeats what was dropped of the rows' pasts. */
   private void restore(List<Due> rows) {
-    Map<Integer, Map<InfinityState, Due>> dropped = new TreeMap<>();
+    Map<Integer, Map<TokenState, Due>> dropped = new TreeMap<>();
     for (Due row : rows) {
-      for (InfinityState ancestor : row.state.ancestors()) {
-        if (ancestor.evaluation() == null) {
+      for (TokenState ancestor : row.state.ancestors()) {
+        if (incomplete(ancestor)) {
           dropped
               .computeIfAbsent(ancestor.step(), step -> new LinkedHashMap<>())
-              .putIfAbsent(ancestor, new Due(ancestor, row.shared));
+              .putIfAbsent(ancestor, new Due(ancestor, row.shared, 0));
         }
       }
     }
@@ -215,30 +244,45 @@ final class Evaluations {
   /** Evaluates states whose pasts are there: on a GPU in one native call, else in one a row. */
   private void call(List<Due> rows) {
     if (device.isGpu()) {
-      step(rows);
+      rows.forEach(this::regrow);
+      step(rows.stream().filter(row -> row.state.evaluation() == null).toList());
     } else {
       RowExecutor.map(
           device,
           rows,
           row -> {
-            step(List.of(row));
+            regrow(row);
+            if (row.state.evaluation() == null) {
+              step(List.of(row));
+            }
             return row;
           });
     }
     for (Due row : rows) {
-      List<InfinityState> used = new ArrayList<>(row.state.ancestors());
+      List<TokenState> used = new ArrayList<>(row.state.ancestors());
       used.add(row.state);
       used.forEach(resident::remove);
       resident.addAll(used);
     }
   }
 
+  private void regrow(Due row) {
+    TokenState parent = row.state.parent();
+    if (parent != null && row.state.lacksGrown()) {
+      KeptNetwork.Row child = new KeptNetwork.Row(row.state.code(), parent.expandedPast());
+      row.state.regrow(network.regrow(row.shared, child, parent.step()));
+    }
+  }
+
   private void step(List<Due> rows) {
-    InfinityState first = rows.get(0).state;
-    List<InfinityNetwork.Row> past = new ArrayList<>(rows.size());
-    rows.forEach(row -> past.add(new InfinityNetwork.Row(row.state.code(), row.state.past())));
-    List<InfinityNetwork.Evaluation> evaluations =
-        network.step(rows.get(0).shared, past, first.step(), guidance, first.evaluated());
+    if (rows.isEmpty()) {
+      return;
+    }
+    TokenState first = rows.get(0).state;
+    List<KeptNetwork.Row> past = new ArrayList<>(rows.size());
+    rows.forEach(row -> past.add(new KeptNetwork.Row(row.state.code(), row.state.past())));
+    List<KeptNetwork.Evaluation> evaluations =
+        stepper.step(rows.get(0).shared, past, first.step(), first.evaluated());
     for (int i = 0; i < rows.size(); i++) {
       rows.get(i).state.keep(evaluations.get(i));
     }

@@ -1,32 +1,27 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The optional operators of {@code src/main/cuda/espalier_kernels.cu}, which do in one pass over a
  * GPU's memory what libtorch's do in several. They are a native library, built against the libtorch
- * in use (docs/performance.md) and named by the system property {@value #PROPERTY} or the
- * environment's {@value #VARIABLE}. Without it the programs use libtorch's own operators.
+ * in use (docs/performance.md) and named by {@link org.espalier.spi.LoadContext#kernels}, which the
+ * command line takes from the environment's {@value #VARIABLE}. Without it the programs use
+ * libtorch's own operators.
  */
 final class FusedKernels {
-  static final String PROPERTY = "espalier.kernels";
   static final String VARIABLE = "ESPALIER_KERNELS";
 
-  /** What the property says to do without the library that the environment names. */
-  static final String OFF = "off";
-
-  /** SHA-256 of each library that is loaded. */
+  /** SHA-256 of each library that is loaded, which the JVM does once and for good. */
   private static final Map<Path, String> LOADED = new ConcurrentHashMap<>();
 
   private FusedKernels() {}
@@ -40,11 +35,10 @@ final class FusedKernels {
    * @throws EspalierException CONFIG where the library is not there, NATIVE where it does not fit
    */
   static @Nullable String sha256(Device device, DType dtype) {
-    String named = System.getProperty(PROPERTY, System.getenv(VARIABLE));
-    if (named == null || named.equals(OFF) || dtype != DType.BF16 || !device.isGpu()) {
+    if (device.kernels().isEmpty() || dtype != DType.BF16 || !device.isGpu()) {
       return null;
     }
-    return LOADED.computeIfAbsent(Path.of(named).toAbsolutePath(), FusedKernels::load);
+    return LOADED.computeIfAbsent(device.kernels().get().toAbsolutePath(), FusedKernels::load);
   }
 
   /** A line for the text of a program that uses the operators: its hash then covers them. */
@@ -59,17 +53,15 @@ final class FusedKernels {
           "Maybe build it with build.sh beside espalier_kernels.cu, or unset " + VARIABLE + ".");
     }
     try {
-      byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(library));
+      String sha256 = Sha256.of(List.of(library));
       System.load(library.toString());
-      return HexFormat.of().formatHex(digest);
-    } catch (IOException | UnsatisfiedLinkError e) {
+      return sha256;
+    } catch (UnsatisfiedLinkError e) {
       throw new EspalierException(
           EspalierException.Code.NATIVE,
           "The library of kernels (" + library + ") cannot be loaded: " + e.getMessage() + ".",
           "Maybe build it against the libtorch in use, or unset " + VARIABLE + ".",
           e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
     }
   }
 }

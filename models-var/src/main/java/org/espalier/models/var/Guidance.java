@@ -27,7 +27,31 @@ record Guidance(List<Double> cfg, List<Double> tau, boolean onLogits, List<Long>
     return guided() ? 2 : 1;
   }
 
-  long[] layerNumbers() {
-    return layers.stream().mapToLong(Long::longValue).toArray();
+  /**
+   * Whether a scale mixes its rows at all. The reference mixes nothing at a strength of exactly 1:
+   * the rows stay apart, and so do their keys and values, which later scales see.
+   *
+   * @param scale from 0
+   */
+  private boolean mixes(int scale) {
+    return cfg.get(scale) != 1;
+  }
+
+  /**
+   * Whether a scale's logits are mixed.
+   *
+   * @param scale from 0
+   */
+  boolean onLogits(int scale) {
+    return onLogits && mixes(scale);
+  }
+
+  /**
+   * The blocks after whose output a scale is mixed.
+   *
+   * @param scale from 0
+   */
+  long[] layers(int scale) {
+    return mixes(scale) ? layers.stream().mapToLong(Long::longValue).toArray() : new long[0];
   }
 }

@@ -67,20 +67,7 @@ public record InfinityArchitecture(
    * @param source a checkpoint in any of the published layouts
    */
   static WeightSource normalize(WeightSource source) {
-    String prefix =
-        source.names().stream()
-            .filter(name -> name.equals("pos_start") || name.endsWith(".pos_start"))
-            .min(Comparator.comparingInt(String::length).thenComparing(Comparator.naturalOrder()))
-            .map(name -> name.substring(0, name.length() - "pos_start".length()))
-            .orElseThrow(
-                () ->
-                    EspalierException.config(
-                        "The weights "
-                            + source.location()
-                            + " lack the key pos_start: they are"
-                            + " not those of an Infinity transformer.",
-                        "Maybe the paths of transformer and tokenizer are exchanged."));
-    WeightSource unwrapped = prefix.isEmpty() ? source : source.under(prefix);
+    WeightSource unwrapped = source.unwrapped("pos_start", "an Infinity transformer");
     int chunk = 0;
     for (String name : unwrapped.names()) {
       Matcher matcher = CHUNKED.matcher(name);

@@ -1,21 +1,16 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Deque;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -24,22 +19,34 @@ import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Config;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.HubCache;
+import org.espalier.weights.HubId;
+import org.espalier.weights.MissingParts;
+import org.espalier.weights.ModelJson;
+import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /** Finds the files of an Infinity model, settles its configuration and puts its parts together. */
 final class InfinityLoader {
+  private static final System.Logger LOG = System.getLogger(InfinityLoader.class.getName());
+
   private static final String[] TRANSFORMERS = {
     "transformer.safetensors",
     "transformer.safetensors.index.json",
     "model.safetensors",
-    "model.safetensors.index.json"
+    "model.safetensors.index.json",
+    "pytorch_model.bin.index.json"
   };
+
+  /** What the published models were trained with. */
+  static final String PUBLISHED_TEXT_ENCODER = "hf:google/flan-t5-xl";
 
   private InfinityLoader() {}
 
@@ -60,7 +67,7 @@ final class InfinityLoader {
       return random(config, context);
     }
     try (Opened files = Opened.of(config, context)) {
-      Device device = TorchEngine.device(context.device());
+      Device device = TorchEngine.device(context);
       Deque<AutoCloseable> opened = new ArrayDeque<>();
       try {
         TextTokenizer textTokenizer = keep(opened, files.tokenizer());
@@ -107,29 +114,31 @@ final class InfinityLoader {
     static Opened of(InfinityConfig config, LoadContext context) {
       Path location = WeightsLocation.resolve("infinity", config.weights(), context);
       Path directory = Files.isDirectory(location) ? location : parent(location);
-      JsonNode defaults = InfinityLoader.defaults(directory.resolve("config.json"));
-      Path vae =
-          config.vae() == null
-              ? first(directory, "vae.safetensors", "infinity_vae_*.{pth,safetensors}")
-              : context.baseDirectory().resolve(config.vae());
-      Path transformer =
-          Files.isDirectory(location) ? InfinityLoader.transformer(location) : location;
-      Path text =
-          config.textEncoder() == null
-              ? directory.resolve("text_encoder")
-              : context.baseDirectory().resolve(config.textEncoder());
-      if (!Files.isDirectory(text)) {
-        throw EspalierException.config(
-            "The text encoder (" + text + ") of infinity does not exist.",
-            "Maybe set textEncoder to the directory of a T5 encoder, such as flan-t5-xl.");
+      JsonNode defaults = ModelJson.optional(directory.resolve("config.json"));
+      MissingParts parts = new MissingParts();
+      MissingParts.Part<Path> found =
+          parts.look(
+              () -> Files.isDirectory(location) ? InfinityLoader.transformer(location) : location);
+      MissingParts.Part<Path> encoder =
+          parts.look(() -> InfinityLoader.text(config, directory, context));
+      if (config.vae() == null) {
+        parts.look(() -> TokenizerFile.candidates(location));
       }
+      parts.requireNone();
+      Path transformer = found.get();
+      Path text = encoder.get();
       ScaleSchedule schedule = InfinityLoader.schedule(config, defaults);
       Deque<AutoCloseable> opened = new ArrayDeque<>();
       try {
         WeightSource transformerWeights = keep(opened, WeightSource.open(transformer));
-        WeightSource vaeWeights = keep(opened, WeightSource.open(vae));
         WeightSource normal = InfinityArchitecture.normalize(transformerWeights);
         InfinityArchitecture architecture = InfinityArchitecture.of(normal);
+        Path vae =
+            config.vae() == null
+                ? TokenizerFile.beside(location, architecture.bits())
+                : TokenizerFile.named(
+                    WeightsLocation.path(config.vae(), context.baseDirectory()), location);
+        WeightSource vaeWeights = keep(opened, WeightSource.open(vae));
         WeightSource normalVae = BsqArchitecture.normalize(vaeWeights);
         BsqArchitecture code = BsqArchitecture.of(normalVae, false);
         architecture.requireFit(transformer, schedule, code.bits());
@@ -183,7 +192,7 @@ final class InfinityLoader {
     ScaleSchedule schedule = schedule(config, defaults);
     architecture.requireFit(Path.of(config.weights()), schedule, code.bits());
     Guidance guidance = guidance(config, defaults, schedule, architecture.depth());
-    Device device = TorchEngine.device(context.device());
+    Device device = TorchEngine.device(context);
     Deque<AutoCloseable> opened = new ArrayDeque<>();
     try {
       return assemble(
@@ -248,6 +257,14 @@ final class InfinityLoader {
         String.valueOf(
             architecture.weights(InfinityArchitecture.normalize(transformerWeights)).parameters()));
     facts.put("schedule", schedule.scales().toString());
+    int trained = defaults.path("scale_schedule").size();
+    if (trained > 0 && schedule.size() > trained) {
+      String beyond =
+          "%d scales, %d of them beyond the %d that config.json names: images of untrained sizes"
+              .formatted(schedule.size(), schedule.size() - trained, trained);
+      facts.put("untrained", beyond);
+      LOG.log(System.Logger.Level.WARNING, "The schedule of infinity has " + beyond + ".");
+    }
     facts.put("cfg", guidance.cfg().toString());
     facts.put(
         "guidedAt",
@@ -260,16 +277,15 @@ final class InfinityLoader {
         text,
         network,
         tokenizer,
-        schedule,
         guidance,
         new BitSampler(architecture.bits(), topK, topP),
         sha256.get(),
-        digest(text.sha256() + network.program().sha256() + tokenizer.program().sha256()),
+        Sha256.of(text.sha256() + network.program().sha256() + tokenizer.program().sha256()),
         defaults.path("licence").asText(defaults.path("license").asText("unknown")),
         facts);
   }
 
-  private static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
+  static void closeAll(Deque<AutoCloseable> opened, RuntimeException e) {
     while (!opened.isEmpty()) {
       try {
         opened.pop().close();
@@ -279,52 +295,49 @@ final class InfinityLoader {
     }
   }
 
-  private static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
+  static <T extends AutoCloseable> T keep(Deque<AutoCloseable> opened, T part) {
     opened.push(part);
     return part;
   }
 
-  private static String digest(String text) {
-    try {
-      return HexFormat.of()
-          .formatHex(
-              MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every Java platform has SHA-256", e);
+  /**
+   * The text encoder: as configured, else beside the transformer, else the one of all published
+   * models in the cache of the hub.
+   */
+  private static Path text(InfinityConfig config, Path directory, LoadContext context) {
+    Path text =
+        config.textEncoder() == null
+            ? directory.resolve("text_encoder")
+            : WeightsLocation.path(config.textEncoder(), context.baseDirectory());
+    if (Files.isDirectory(text)) {
+      return text;
     }
+    HubId published = HubId.of(PUBLISHED_TEXT_ENCODER);
+    if (config.textEncoder() == null && HubCache.ofUser().has(published)) {
+      return HubCache.ofUser().resolve(published);
+    }
+    throw EspalierException.config(
+        "The text encoder (" + text + ") of infinity does not exist.",
+        "Maybe set textEncoder to the directory of a T5 encoder; for the published models run: "
+            + HubCache.getLine(published));
   }
 
-  private static Path parent(Path file) {
+  static Path parent(Path file) {
     Path parent = file.toAbsolutePath().getParent();
     return parent == null ? file.toAbsolutePath() : parent;
   }
 
-  private static JsonNode defaults(Path file) {
-    if (!Files.isRegularFile(file)) {
-      return MissingNode.getInstance();
-    }
-    try {
-      return new ObjectMapper().readTree(file.toFile());
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "The configuration " + file + " is no JSON: " + e.getMessage() + ".",
-          "Maybe download it again.",
-          e);
-    }
-  }
-
   private static Path transformer(Path directory) {
     for (String name : TRANSFORMERS) {
-      if (Files.isRegularFile(directory.resolve(name))) {
-        return directory.resolve(name);
+      if (Files.exists(directory.resolve(name), LinkOption.NOFOLLOW_LINKS)) {
+        return WeightSource.locate(directory, TRANSFORMERS);
       }
     }
-    return first(directory, TRANSFORMERS[0], "infinity_[0-9]*b*.{pth,safetensors}");
+    return first(directory, TRANSFORMERS[0], "infinity_[0-9]*{b,M}*.{pth,safetensors}");
   }
 
   /** The file of a name, or else the only one of a pattern. */
-  private static Path first(Path directory, String name, String pattern) {
+  static Path first(Path directory, String name, String pattern) {
     if (Files.isRegularFile(directory.resolve(name))) {
       return directory.resolve(name);
     }

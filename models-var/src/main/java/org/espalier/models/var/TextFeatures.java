@@ -1,9 +1,9 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import org.espalier.api.DrawKey;
-import org.espalier.spi.Noise;
-import org.espalier.torch.KeyedNoise;
+import org.espalier.api.Noise;
+import org.espalier.noise.KeyedNoise;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Encoder;
 import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchTensor;

@@ -84,12 +84,7 @@ class BsqVae(Module):
   # The same as 8-bit pixels (H, W, 3) on the host, cut off as the reference does, not rounded. From a GPU they have
   # arrived when a later call that waits has returned.
   def decode_pixels(self, code: Tensor, wait: bool) -> Tensor:
-    x = (self.decode(code) + 1.) / 2. * 255.
-    pixels = torch.contiguous(torch.to(torch.permute(torch.select(x, 0, 0), [1, 2, 0]), 0))
-    if self.device_name != "cpu":
-      host = torch.empty(torch.size(pixels), dtype=0, layout=0, device=torch.device("cpu"), pin_memory=True)
-      pixels = torch.copy_(host, pixels, not wait)
-    return pixels
+    return pixels_of(self.decode(code), self.device_name, wait)
   # 8-bit pixels (H, W, 3) -> the code before quantisation (1, d, h, w).
   def encode_pixels(self, pixels: Tensor) -> Tensor:
     w = self.w

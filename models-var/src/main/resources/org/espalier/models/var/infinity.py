@@ -1,57 +1,5 @@
 # The transformer of Infinity (https://arxiv.org/abs/2412.04431). Keys as published, but for the blocks:
-# "blocks.N." stands for "block_chunks.A.module.B.".
-#
-# Shapes: N trajectories of one prompt, R rows each (2 with guidance: conditional, unconditional), L tokens
-# of the scale at hand, C width, H heads, D = C / H, T tokens of text. The trajectories of a call lie one
-# after the other along the length: all but self-attention takes them for one long scale.
-def project(w: Dict[str, Tensor], p: str, x: Tensor) -> Tensor:
-  weight = w[p + ".weight"]
-  return torch.linear(torch.to(x, weight.dtype), weight, w[p + ".bias"])
-# (R, L, n * H * D) -> (n, R, H, L, D)
-def unpack_heads(x: Tensor, n: int, heads: int) -> Tensor:
-  return torch.permute(torch.view(x, [torch.size(x, 0), torch.size(x, 1), n, heads, -1]), [2, 0, 3, 1, 4])
-# Softmax attention over (B, H, L, D), the queries times a scale, with the logarithms of the softmax's sums (B, H, L).
-# On a GPU libtorch's attention with sums is called by name: cuDNN's, which plans anew for each size, where that
-# pays, else the flash kernel.
-def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, kernel: str) -> Tuple[Tensor, Tensor]:
-  if kernel == "cudnn" and torch.size(q, 2) >= 1024:
-    o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_cudnn_attention(q, k, v, None, True, 0., False, False, scale=scale)
-    sums = torch.view(sums, [torch.size(q, 0), torch.size(q, 1), torch.size(q, 2)])
-  elif kernel != "plain":
-    o, sums, _0, _1, _2, _3, _4, _5, _6, = torch._scaled_dot_product_flash_attention(q, k, v, 0., False, False, scale=scale)
-  else:
-    scores = torch.matmul(q * scale, torch.transpose(k, 2, 3))
-    sums = torch.logsumexp(scores, [-1])
-    o = torch.matmul(torch.softmax(scores, -1), v)
-  return (o, sums)
-# Self-attention of N trajectories: queries (R, N * L, H, D) see the shared keys and values (2, R, 1, P, H, D) and
-# those of their own (2, R, N, L', H, D). The shared part is one attention in which all trajectories' queries
-# follow each other; both parts are merged by their softmax sums. -> (R, N * L, C)
-def forked_attention(q: Tensor, shared: List[Tensor], own: Tensor, kernel: str) -> Tensor:
-  R = torch.size(q, 0)
-  N = torch.size(own, 2)
-  path = torch.unbind(torch.transpose(torch.flatten(own, 1, 2), 2, 3), 0)
-  split = torch.flatten(torch.unflatten(q, 1, [N, -1]), 0, 1)
-  o, sums, = attend(torch.transpose(split, 1, 2), path[0], path[1], 1., kernel)
-  o = torch.flatten(torch.unflatten(torch.transpose(o, 1, 2), 0, [R, N]), 1, 2)
-  if torch.len(shared) > 0:
-    prefix = torch.unbind(torch.transpose(torch.flatten(torch.cat(shared, 3), 1, 2), 2, 3), 0)
-    p, before, = attend(torch.transpose(q, 1, 2), prefix[0], prefix[1], 1., kernel)
-    after = torch.flatten(torch.permute(torch.unflatten(sums, 0, [R, N]), [0, 1, 3, 2]), 1, 2)
-    weight = torch.unsqueeze(torch.sigmoid(after - torch.transpose(before, 1, 2)), -1)
-    o = torch.lerp(torch.transpose(p, 1, 2), o, torch.to(weight, o.dtype))
-  return torch.flatten(o, 2)
-def modulate(x: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
-  return torch.addcmul(shift, plain_layer_norm(x, eps), scale)
-# The same for tensors so long that memory traffic counts and launches do not: a row's modulation is its norm's
-# weight and bias, so it costs no pass of its own.
-def modulate_rows(x: Tensor, scale: Tensor, shift: Tensor, eps: float, like: int) -> Tensor:
-  C = torch.size(x, 2)
-  h = torch.empty_like(x, dtype=like)
-  for r in range(torch.size(x, 0)):
-    normed = torch.layer_norm(torch.select(x, 0, r), [C], torch.select(torch.select(scale, 0, r), 0, 0), torch.select(torch.select(shift, 0, r), 0, 0), eps)
-    _0 = torch.copy_(torch.select(h, 0, r), normed)
-  return h
+# "blocks.N." stands for "block_chunks.A.module.B.". Shapes as in kept_attention.py.
 class Infinity(Module):
   # Weights derived once from the checkpoint's.
   def prepare(self) -> int:
@@ -105,23 +53,10 @@ class Infinity(Module):
     angles = torch.cat([torch.outer(torch.to(rows, 6), inverse), torch.outer(torch.to(columns, 6), inverse)], -1)
     factors = torch.view_as_complex(torch.stack([torch.cos(angles), torch.sin(angles)], -1))
     return torch.unsqueeze(torch.unsqueeze(factors, 1), 1)
-  # One scale of N trajectories.
-  #   codes: the summed code (1, d, H, W) of each so far; unused at scale 0
-  #   shared, own: keys and values of the earlier scales, each (depth, 2, R, 1, L', H, D) and (depth, 2, R, N, L', H, D)
-  #   keep: whether a later scale needs this one's keys and values
-  #   on_logits: whether guidance is applied to the logits
-  #   guided_layers: layers after whose output guidance is applied
-  # -> logits (N, L, 2 * bits) after guidance and temperature, keys and values (depth, 2, R, N, L, H, D)
-  def step(self, conditioning: List[Tensor], codes: List[Tensor], shared: List[Tensor], own: List[Tensor], rope: Tensor, scale: int, height: int, width: int, keep: bool, guidance: float, tau: float, on_logits: bool, guided_layers: List[int]) -> List[Tensor]:
+  # The tokens (R, N * L, C) of a scale, float32, from the summed codes (1, d, H, W) so far.
+  def embed(self, start: Tensor, codes: List[Tensor], scale: int, height: int, width: int) -> Tensor:
     w = self.w
-    start = conditioning[0]
-    modulation = conditioning[1]
-    head = conditioning[2]
-    memory = conditioning[3]
-    R = torch.size(start, 0)
     N = torch.len(codes)
-    L = height * width
-    C = torch.size(start, 2)
     if scale == 0:
       x = torch.repeat(start, [1, N, 1])
     else:
@@ -129,32 +64,8 @@ class Infinity(Module):
       if self.patchify:
         grid = torch.pixel_unshuffle(torch.upsample_bilinear2d(torch.cat(codes, 0), [height * 2, width * 2], False), 2)
       x = project(w, "word_embed", torch.transpose(torch.flatten(grid, 2), 1, 2))
-      x = torch.expand(torch.reshape(torch.to(x, 6), [1, N * L, -1]), [R, -1, -1])
-    level = torch.select(w["lvl_embed.weight"], 0, scale)
-    kept = 1
-    if keep:
-      kept = self.depth
-    like = memory.dtype
-    made = torch.empty([kept, 2, R, N, L, self.heads, self.head_width], dtype=like, device=memory.device)
-    x = self.blocks(x, level, modulation, memory, shared, own, made, rope, N, guidance, guided_layers)
-    rows = 1
-    if on_logits:
-      rows = R
-    x = modulate(torch.slice(x, 0, 0, rows), torch.slice(torch.select(head, 0, 0), 0, 0, rows), torch.slice(torch.select(head, 0, 1), 0, 0, rows), self.eps)
-    logits = torch.to(project(w, "head", x), 6) * (1. / tau)
-    result = torch.select(logits, 0, 0)
-    if rows == 2:
-      result = result * guidance + torch.select(logits, 0, 1) * (1. - guidance)
-    return [torch.contiguous(torch.unflatten(result, 0, [N, L])), made]
-  # Several trajectories' keys and values (depth, 2, R, n, L, H, D), of each the one of an index, side by side.
-  def gather(self, blocks: List[Tensor], indices: List[int]) -> Tensor:
-    rows = annotate(List[Tensor], [])
-    for i in range(torch.len(blocks)):
-      _0 = torch.append(rows, torch.select(blocks[i], 3, indices[i]))
-    return torch.stack(rows, 3)
-  # The one of an index, without a copy.
-  def pick(self, block: Tensor, index: int) -> Tensor:
-    return torch.slice(block, 3, index, index + 1)
+      x = torch.expand(torch.reshape(torch.to(x, 6), [1, N * height * width, -1]), [torch.size(start, 0), -1, -1])
+    return x
   # Draws children of trajectories on the device, as the host does it in BitSampler.
   #   codes: each child's parent's summed code (1, d, H, W), indices: its parent in logits (N, L, 2 * bits)
   #   uniform: numbers (k, L * bits), or empty for the mode

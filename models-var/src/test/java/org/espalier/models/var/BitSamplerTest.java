@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import org.espalier.api.DrawKey;
-import org.espalier.spi.Noise;
+import org.espalier.api.Noise;
 import org.junit.jupiter.api.Test;
 
 class BitSamplerTest {

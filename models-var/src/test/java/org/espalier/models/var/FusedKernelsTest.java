@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import ai.djl.Device;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +15,7 @@ import java.util.Random;
 import java.util.function.UnaryOperator;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.DType;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
@@ -124,8 +124,7 @@ class FusedKernelsTest {
   @Test
   void networksAreAsExactWithThemAsWithout() {
     boolean there =
-        System.getenv(FusedKernels.VARIABLE) != null
-            && !TorchEngine.device("auto").equals(Device.cpu());
+        System.getenv(FusedKernels.VARIABLE) != null && TorchEngine.device("auto").isGpu();
     if (!there) {
       System.out.println("FusedKernelsTest: no GPU, or ESPALIER_KERNELS names no library.");
     }
@@ -137,29 +136,25 @@ class FusedKernelsTest {
     Path weights = TinyModel.write(directory, wide, vae, UnaryOperator.identity());
     List<float[]> exact = logits(weights, Device.cpu(), DType.F32);
     float[] exactImage = image(weights, Device.cpu(), DType.F32);
-    List<float[]> fused = logits(weights, Device.gpu(), DType.BF16);
-    float[] fusedImage = image(weights, Device.gpu(), DType.BF16);
-    System.setProperty(FusedKernels.PROPERTY, FusedKernels.OFF);
-    try {
-      List<float[]> plain = logits(weights, Device.gpu(), DType.BF16);
-      double allWithout = 0;
-      double allWith = 0;
-      for (int i = 0; i < exact.size(); i++) {
-        double without = meanError(plain.get(i), exact.get(i));
-        double with = meanError(fused.get(i), exact.get(i));
-        System.out.printf("evaluation %d: mean error %.5f, without %.5f%n", i, with, without);
-        assertThat(with).as("evaluation %d", i).isLessThan(2 * without);
-        allWithout += without;
-        allWith += with;
-      }
-      assertThat(allWith).as("all evaluations").isLessThan(1.2 * allWithout);
-      assertThat(Arrays.equals(fused.get(0), plain.get(0))).as("other operators").isFalse();
-      double without = meanError(image(weights, Device.gpu(), DType.BF16), exactImage);
-      double with = meanError(fusedImage, exactImage);
-      System.out.printf("image: mean error %.5f, without %.5f%n", with, without);
-      assertThat(with).isLessThan(1.2 * without);
-    } finally {
-      System.clearProperty(FusedKernels.PROPERTY);
+    Device with = Device.gpu().withKernels(Path.of(System.getenv(FusedKernels.VARIABLE)));
+    List<float[]> fused = logits(weights, with, DType.BF16);
+    float[] fusedImage = image(weights, with, DType.BF16);
+    List<float[]> plain = logits(weights, Device.gpu(), DType.BF16);
+    double allWithout = 0;
+    double allWith = 0;
+    for (int i = 0; i < exact.size(); i++) {
+      double without = meanError(plain.get(i), exact.get(i));
+      double error = meanError(fused.get(i), exact.get(i));
+      System.out.printf("evaluation %d: mean error %.5f, without %.5f%n", i, error, without);
+      assertThat(error).as("evaluation %d", i).isLessThan(2 * without);
+      allWithout += without;
+      allWith += error;
     }
+    assertThat(allWith).as("all evaluations").isLessThan(1.2 * allWithout);
+    assertThat(Arrays.equals(fused.get(0), plain.get(0))).as("other operators").isFalse();
+    double without = meanError(image(weights, Device.gpu(), DType.BF16), exactImage);
+    double error = meanError(fusedImage, exactImage);
+    System.out.printf("image: mean error %.5f, without %.5f%n", error, without);
+    assertThat(error).isLessThan(1.2 * without);
   }
 }

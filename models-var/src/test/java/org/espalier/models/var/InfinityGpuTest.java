@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import ai.djl.Device;
 import ai.djl.util.cuda.CudaUtils;
 import java.lang.management.MemoryUsage;
 import java.nio.file.Path;
@@ -12,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Branch;
@@ -19,9 +19,9 @@ import org.espalier.spi.Conditioning;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.Root;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
@@ -37,7 +37,7 @@ class InfinityGpuTest {
 
   @BeforeEach
   void needsAGpu() {
-    boolean none = TorchEngine.device("auto").equals(Device.cpu());
+    boolean none = !TorchEngine.device("auto").isGpu();
     if (none) {
       System.out.println("InfinityGpuTest is skipped: libtorch sees no GPU on this machine.");
     }
@@ -78,7 +78,7 @@ class InfinityGpuTest {
   /** All but so much of the GPU's free memory, until it is closed. */
   private static List<AutoCloseable> hog(double leftGib) {
     TorchEngine.releaseUnused();
-    MemoryUsage memory = CudaUtils.getGpuMemory(Device.gpu());
+    MemoryUsage memory = CudaUtils.getGpuMemory(ai.djl.Device.gpu());
     double free = (memory.getMax() - memory.getCommitted()) * 0x1p-30;
     TorchProgram program =
         TorchProgram.builder("Hog")

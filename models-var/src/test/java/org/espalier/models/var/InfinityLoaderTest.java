@@ -3,7 +3,6 @@ package org.espalier.models.var;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.djl.Device;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +14,7 @@ import java.util.function.UnaryOperator;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
+import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
 import org.espalier.spi.Branch;
 import org.espalier.spi.Conditioning;
@@ -22,10 +22,10 @@ import org.espalier.spi.DecodeRow;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelProvider;
 import org.espalier.spi.ModelState;
-import org.espalier.spi.Noise;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Root;
 import org.espalier.spi.WorkCounters;
+import org.espalier.torch.Device;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
 import org.junit.jupiter.api.Test;
@@ -117,7 +117,10 @@ class InfinityLoaderTest {
       assertThat(model.card().horizon()).isEqualTo(7);
       assertThat(model.card().height()).isEqualTo(2 * 22);
       assertThat(model.card().width()).isEqualTo(2 * 11);
-      assertThat(model.card().facts()).containsEntry("topP", "0.5");
+      assertThat(model.card().facts())
+          .containsEntry("topP", "0.5")
+          .hasEntrySatisfying(
+              "untrained", said -> assertThat(said).startsWith("7 scales, 4 of them"));
     }
   }
 
@@ -341,5 +344,89 @@ class InfinityLoaderTest {
     double a = u - x0;
     return (1 - b) * ((1 - a) * grid[y0][x0] + a * grid[y0][x1])
         + b * ((1 - a) * grid[y1][x0] + a * grid[y1][x1]);
+  }
+
+  @Test
+  void tellsOfAllMissingPartsAtOnce() throws IOException {
+    Path empty = Files.createDirectory(directory.resolve("empty"));
+    refused(
+        InfinityConfig.of(empty.toString()),
+        "transformer.safetensors",
+        "text encoder (" + empty.resolve("text_encoder"),
+        "vae.safetensors",
+        "espalier weights get hf:google/flan-t5-xl");
+  }
+
+  /** Writes a model and renames its files as the published repository has them. */
+  private Path published(String transformer, String... tokenizers) throws IOException {
+    Path weights = TinyModel.write(directory.resolve("repository"));
+    Path own = weights.resolve("vae.safetensors");
+    for (String tokenizer : tokenizers) {
+      Files.copy(own, weights.resolve(tokenizer));
+    }
+    Files.delete(own);
+    Files.move(weights.resolve("transformer.safetensors"), weights.resolve(transformer));
+    return weights;
+  }
+
+  @Test
+  void choosesTheTokenizerByTheModel() throws IOException {
+    int bits = TinyModel.TRANSFORMER.bits();
+    String regular = "infinity_vae_d" + bits + ".safetensors";
+    String regularised = "infinity_vae_d" + bits + "reg.safetensors";
+    Path weights =
+        published(
+            "infinity_2b_reg.safetensors", regular, regularised, "infinity_vae_d999.safetensors");
+    Path transformer = weights.resolve("infinity_2b_reg.safetensors");
+    assertThat(TokenizerFile.beside(transformer, bits)).isEqualTo(weights.resolve(regularised));
+    assertThat(TokenizerFile.beside(weights.resolve("infinity_2b.safetensors"), bits))
+        .isEqualTo(weights.resolve(regular));
+    assertThat(TokenizerFile.beside(transformer, 999))
+        .isEqualTo(weights.resolve("infinity_vae_d999.safetensors"));
+    load(InfinityConfig.of(weights.toString())).close();
+    Files.delete(weights.resolve(regularised));
+    Files.delete(weights.resolve(regular));
+    Files.copy(
+        weights.resolve("infinity_vae_d999.safetensors"),
+        weights.resolve("infinity_vae_d998.safetensors"));
+    refused(InfinityConfig.of(weights.toString()), "none is of its " + bits + " bits", "set vae");
+  }
+
+  @Test
+  void findsTheTokenizerBesideAFolderOfShards() throws IOException {
+    Path weights = published("model.safetensors", "infinity_vae_d7.safetensors");
+    Path shards = Files.createDirectory(weights.resolve("infinity_8b_weights"));
+    Files.move(weights.resolve("model.safetensors"), shards.resolve("model.safetensors"));
+    Files.move(weights.resolve("config.json"), shards.resolve("config.json"));
+    InfinityConfig config =
+        new InfinityConfig(
+            shards.toString(),
+            null,
+            weights.resolve("text_encoder").toString(),
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null);
+    load(config).close();
+  }
+
+  @Test
+  void refusesTwoCopiesOfTheTransformer() throws IOException {
+    Path weights =
+        TinyModel.write(
+            directory.resolve("copies"),
+            TinyModel.TRANSFORMER,
+            TinyModel.VAE,
+            name -> "state_dict.module." + name);
+    load(InfinityConfig.of(weights.toString())).close();
+    Path both = TinyModel.write(directory.resolve("both"));
+    TinyModel.twice(both.resolve("transformer.safetensors"), "state_dict.", "ema.");
+    refused(
+        InfinityConfig.of(both.toString()),
+        "several copies of an Infinity transformer: ema.*, state_dict.*");
   }
 }

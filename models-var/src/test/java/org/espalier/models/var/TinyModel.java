@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import ai.djl.Device;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -17,8 +16,10 @@ import java.util.Map;
 import java.util.Random;
 import java.util.function.UnaryOperator;
 import org.espalier.spi.LoadContext;
+import org.espalier.torch.Device;
 import org.espalier.torch.T5Config;
 import org.espalier.torch.TorchTensor;
+import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 
 /** Writes complete Infinity models with random weights, small enough to run in milliseconds. */
@@ -134,13 +135,17 @@ final class TinyModel {
     }
   }
 
-  /** Random weights; a tensor's values depend on its name before renaming only. */
+  /**
+   * Random weights; a tensor's values depend on its name before renaming only, which naming gives.
+   */
   static void weights(Path file, Map<String, List<Long>> shapes, UnaryOperator<String> naming)
       throws IOException {
     Map<String, float[]> values = new LinkedHashMap<>();
     for (Map.Entry<String, List<Long>> entry : shapes.entrySet()) {
       String name =
-          entry.getKey().replaceFirst("block_chunks\\.(\\d)\\.module\\.(\\d)\\.", "$1$2.");
+          naming
+              .apply(entry.getKey())
+              .replaceFirst("block_chunks\\.(\\d)\\.module\\.(\\d)\\.", "$1$2.");
       name = name.replaceFirst("^(unregistered_)?blocks\\.(\\d)\\.", "$2.");
       name = name.replaceFirst("^00\\.", "0.").replaceFirst("^01\\.", "1.");
       name = name.replaceFirst("^10\\.", "2.").replaceFirst("^11\\.", "3.");
@@ -188,6 +193,21 @@ final class TinyModel {
       out.write(json);
       out.write(data.toByteArray());
     }
+  }
+
+  /** Writes the tensors of a file again, once under each prefix. */
+  static void twice(Path file, String... prefixes) throws IOException {
+    Map<String, float[]> values = new LinkedHashMap<>();
+    Map<String, List<Long>> shapes = new LinkedHashMap<>();
+    try (WeightSource source = WeightSource.open(file)) {
+      for (String prefix : prefixes) {
+        for (String name : source.names()) {
+          values.put(prefix + name, source.floats(name));
+          shapes.put(prefix + name, source.info(name).shape());
+        }
+      }
+    }
+    write(file, values, shapes);
   }
 
   static Device device() {

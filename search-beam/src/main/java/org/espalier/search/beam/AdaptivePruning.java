@@ -5,10 +5,12 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.espalier.api.Candidate;
 import org.espalier.api.Capability;
+import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
 import org.espalier.api.Quotes;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
+import org.espalier.api.Sizing;
 import org.espalier.api.StrategyCard;
 import org.espalier.api.VerifierRole;
 import org.espalier.compute.ComputeUnit;
@@ -83,27 +85,30 @@ final class AdaptivePruning implements SearchStrategy {
     PopulationLoop loop = new PopulationLoop(new Batch(config, checkpoints));
     int wanted = config.n().value().orElse(Integer.MAX_VALUE);
     int begun = 0;
-    while (begun < wanted) {
-      int count = Math.min(config.batch(), wanted - begun);
-      while (count > 0 && !context.budget().affords(loop.cost(context, count))) {
-        count--;
+    while (begun < wanted && !checkpoints.isEmpty()) {
+      int room = Math.min(config.batch(), wanted - begun);
+      while (room > 0 && !context.budget().affords(loop.cost(context, room))) {
+        room--;
       }
-      if (count == 0) {
-        if (!checkpoints.isEmpty()) {
-          // What is left may still hold a sample that is not looked at on its way.
-          checkpoints.clear();
-          continue;
-        }
-        if (config.n().isAuto() && begun > 0) {
+      if (room == 0) {
+        break;
+      }
+      loop.run(context, begun, room).forEach(member -> learn(checkpoints, member.scores()));
+      context.retainOnly(List.of());
+      begun += room;
+      checkpoints.values().removeIf(checkpoint -> checkpoint.balance < -PATIENCE * checkpoint.look);
+    }
+    // Where nothing is looked at any more, and in what is left, this is best-of-N.
+    while (begun < wanted) {
+      int taken = Sizing.sample(context, begun, wanted - begun);
+      if (taken == 0) {
+        if (config.n().isAuto()) {
           break;
         }
         // Asked for more than the budget holds: the engine's refusal is the honest end.
-        count = 1;
+        context.sample(List.of(Draw.fresh(context.stream("sample").child(begun))));
       }
-      loop.run(context, begun, count).forEach(member -> learn(checkpoints, member.scores()));
-      context.retainOnly(List.of());
-      begun += count;
-      checkpoints.values().removeIf(checkpoint -> checkpoint.balance < -PATIENCE * checkpoint.look);
+      begun += taken;
     }
     return context.answer();
   }

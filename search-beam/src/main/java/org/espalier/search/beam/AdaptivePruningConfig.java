@@ -1,6 +1,7 @@
 package org.espalier.search.beam;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of adaptive pruning.
@@ -23,12 +24,18 @@ public record AdaptivePruningConfig(
   public AdaptivePruningConfig {
     n = n == null ? AutoInt.AUTO : n.requirePositive("number of samples", "strategy.n");
     checkpoints =
-        Checks.atLeast(
-            1, checkpoints == null ? 3 : checkpoints, "number of checkpoints", "checkpoints");
-    warmup = Checks.atLeast(4, warmup == null ? 8 : warmup, "warm-up", "warmup");
-    optimism = Checks.inside(0, 10, optimism == null ? 1.0 : optimism, "optimism", "optimism");
-    explore = Checks.inside(0, 1, explore == null ? 0.05 : explore, "explored share", "explore");
-    batch = Checks.atLeast(1, batch == null ? 4 : batch, "batch", "batch");
+        Ranges.atLeast(
+            1,
+            checkpoints == null ? 3 : checkpoints,
+            "number of checkpoints",
+            "strategy.checkpoints");
+    warmup = Ranges.atLeast(4, warmup == null ? 8 : warmup, "warm-up", "strategy.warmup");
+    optimism =
+        Ranges.between(0, 10, optimism == null ? 1.0 : optimism, "optimism", "strategy.optimism");
+    explore =
+        Ranges.between(
+            0, 1, explore == null ? 0.05 : explore, "explored share", "strategy.explore");
+    batch = Ranges.atLeast(1, batch == null ? 4 : batch, "batch", "strategy.batch");
   }
 
   /** All by default. */

@@ -1,6 +1,7 @@
 package org.espalier.search.beam;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of beam search.
@@ -27,7 +28,7 @@ public record BeamSearchConfig(
     Integer partialFrom,
     Answer answer) {
   public BeamSearchConfig {
-    width = Checks.atLeast(1, width == null ? 3 : width, "beam width", "width");
+    width = Ranges.atLeast(1, width == null ? 3 : width, "beam width", "strategy.width");
     candidates =
         candidates == null
             ? AutoInt.AUTO
@@ -37,10 +38,11 @@ public record BeamSearchConfig(
             ? AutoInt.AUTO
             : searchedSteps.requirePositive("number of searched steps", "strategy.searchedSteps");
     preview = preview == null ? Preview.ROLLOUT : preview;
-    lookahead = Checks.atLeast(1, lookahead == null ? 2 : lookahead, "lookahead", "lookahead");
+    lookahead =
+        Ranges.atLeast(1, lookahead == null ? 2 : lookahead, "lookahead", "strategy.lookahead");
     partialFrom =
-        Checks.atLeast(
-            1, partialFrom == null ? 1 : partialFrom, "first judged step", "partialFrom");
+        Ranges.atLeast(
+            1, partialFrom == null ? 1 : partialFrom, "first judged step", "strategy.partialFrom");
     answer = answer == null ? Answer.BEST : answer;
   }
 

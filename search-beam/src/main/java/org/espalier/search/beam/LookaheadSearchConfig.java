@@ -1,6 +1,7 @@
 package org.espalier.search.beam;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of lookahead search.
@@ -13,12 +14,12 @@ import org.espalier.api.AutoInt;
 public record LookaheadSearchConfig(
     Integer width, AutoInt candidates, Integer steps, Answer answer) {
   public LookaheadSearchConfig {
-    width = Checks.atLeast(1, width == null ? 1 : width, "width", "width");
+    width = Ranges.atLeast(1, width == null ? 1 : width, "width", "strategy.width");
     candidates =
         candidates == null
             ? AutoInt.AUTO
             : candidates.requirePositive("number of candidates", "strategy.candidates");
-    steps = Checks.atLeast(1, steps == null ? 2 : steps, "lookahead", "steps");
+    steps = Ranges.atLeast(1, steps == null ? 2 : steps, "lookahead", "strategy.steps");
     answer = answer == null ? Answer.BEST : answer;
   }
 }

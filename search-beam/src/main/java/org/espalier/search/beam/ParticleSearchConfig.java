@@ -1,6 +1,7 @@
 package org.espalier.search.beam;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of particle steering.
@@ -30,12 +31,16 @@ public record ParticleSearchConfig(
             ? AutoInt.AUTO
             : particles.requirePositive("number of particles", "strategy.particles");
     potential = potential == null ? Potential.MAX : potential;
-    lambda = Checks.inside(1e-6, 1e6, lambda == null ? 10.0 : lambda, "lambda", "lambda");
-    interval = Checks.atLeast(1, interval == null ? 3 : interval, "interval", "interval");
-    from = Checks.atLeast(1, from == null ? 1 : from, "first scored step", "from");
+    lambda = Ranges.between(1e-6, 1e6, lambda == null ? 10.0 : lambda, "lambda", "strategy.lambda");
+    interval = Ranges.atLeast(1, interval == null ? 3 : interval, "interval", "strategy.interval");
+    from = Ranges.atLeast(1, from == null ? 1 : from, "first scored step", "strategy.from");
     essThreshold =
-        Checks.inside(
-            0, 1, essThreshold == null ? 0.5 : essThreshold, "ESS threshold", "essThreshold");
+        Ranges.between(
+            0,
+            1,
+            essThreshold == null ? 0.5 : essThreshold,
+            "ESS threshold",
+            "strategy.essThreshold");
     resampling = resampling == null ? Resampling.SYSTEMATIC : resampling;
   }
 

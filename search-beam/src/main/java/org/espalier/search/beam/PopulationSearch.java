@@ -4,10 +4,12 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.espalier.api.AutoInt;
 import org.espalier.api.Candidate;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
+import org.espalier.api.Sizing;
 import org.espalier.api.StrategyCard;
 
 /**
@@ -29,10 +31,10 @@ record PopulationSearch(StrategyCard card, AutoInt size, PopulationLoop.Roles ro
       last = new PopulationLoop(roles).run(context, 0, size.value().orElseThrow());
     } else {
       int begun = 0;
-      Optional<PopulationLoop> loop = affordable(context);
-      if (loop.isPresent()) {
-        int given = Sizing.largest(context, some -> loop.get().cost(context, some));
-        last = loop.get().run(context, 0, given);
+      Optional<Sized> sized = affordable(context);
+      if (sized.isPresent()) {
+        int given = sized.get().size();
+        last = sized.get().loop().run(context, 0, given);
         begun = roles.initial(given);
       }
       if (last.isEmpty() || roles.answer() == Answer.BEST) {
@@ -50,12 +52,15 @@ record PopulationSearch(StrategyCard card, AutoInt size, PopulationLoop.Roles ro
         .orElseGet(context::answer);
   }
 
-  private Optional<PopulationLoop> affordable(SearchContext context) {
+  private record Sized(PopulationLoop loop, int size) {}
+
+  private Optional<Sized> affordable(SearchContext context) {
     Optional<PopulationLoop.Roles> fitting = Optional.of(roles);
     while (fitting.isPresent()) {
       PopulationLoop loop = new PopulationLoop(fitting.get());
-      if (context.budget().affords(loop.cost(context, roles.least()))) {
-        return Optional.of(loop);
+      OptionalInt given = Sizing.largest(context, roles.least(), some -> loop.cost(context, some));
+      if (given.isPresent()) {
+        return Optional.of(new Sized(loop, given.getAsInt()));
       }
       fitting = fitting.get().shorter(context);
     }

@@ -3,6 +3,7 @@ package org.espalier.search.beam;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import org.espalier.api.Candidate;
 import org.espalier.api.Capability;
 import org.espalier.api.Draw;
@@ -11,6 +12,7 @@ import org.espalier.api.Expansion;
 import org.espalier.api.Quotes;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
+import org.espalier.api.Sizing;
 import org.espalier.api.StrategyCard;
 import org.espalier.api.Trajectory;
 import org.espalier.api.VerifierRole;
@@ -46,8 +48,17 @@ final class RolloverSearch implements SearchStrategy {
 
   @Override
   public Candidate search(SearchContext context) {
-    int quota =
-        config.quota().value().orElseGet(() -> Sizing.largest(context, q -> cost(context, q)));
+    if (!config.quota().isAuto()) {
+      search(context, config.quota().value().orElseThrow());
+    } else {
+      OptionalInt quota = Sizing.largest(context, 1, some -> cost(context, some));
+      quota.ifPresent(some -> search(context, some));
+      Sizing.spendRest(context, quota.isPresent() ? config.initial() : 0);
+    }
+    return context.answer();
+  }
+
+  private void search(SearchContext context, int quota) {
     List<Draw> roots = new ArrayList<>();
     for (int i = 0; i < config.initial(); i++) {
       roots.add(Draw.fresh(context.stream("sample").child(i)));
@@ -88,10 +99,6 @@ final class RolloverSearch implements SearchStrategy {
       // The last step was followed, so the end has not been judged.
       context.verify(VerifierRole.SEARCH, context.complete(List.of(particle.trajectory())));
     }
-    if (config.quota().isAuto()) {
-      Sizing.spendRest(context, config.initial());
-    }
-    return context.answer();
   }
 
   private static List<Trajectory> expand(SearchContext context, Trajectory from, List<Draw> draws) {
@@ -115,16 +122,19 @@ final class RolloverSearch implements SearchStrategy {
             .plus(quotes.expand(0, 1, false))
             .plus(quotes.verify(VerifierRole.SEARCH, 1))
             .times(config.initial());
-    // What is rolled over is spent at the dearest step at worst, on previews and on the last image.
-    Cost dearest = Cost.ZERO;
+    // What a step does not use is used at a later one, at worst at the most expensive.
+    Cost child = Cost.ZERO;
+    long children = 0;
     for (int step = 1; step < context.horizon(); step++) {
-      boolean branches = context.isStochastic(step);
-      cost = cost.plus(quotes.expand(step, branches ? quota : 1, false));
-      if (branches) {
-        cost = cost.plus(quotes.verify(VerifierRole.SEARCH, step + 1).times(quota));
+      cost = cost.plus(quotes.expand(step, 1, false));
+      if (context.isStochastic(step)) {
+        children = Math.addExact(children, quota);
+        child =
+            child.atLeast(
+                quotes.expand(step, 1, true).plus(quotes.verify(VerifierRole.SEARCH, step + 1)));
       }
-      dearest = quotes.verify(VerifierRole.SEARCH, context.horizon());
     }
-    return cost.plus(dearest);
+    return cost.plus(child.times(children))
+        .plus(quotes.verify(VerifierRole.SEARCH, context.horizon()));
   }
 }

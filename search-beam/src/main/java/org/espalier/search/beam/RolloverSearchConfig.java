@@ -1,6 +1,7 @@
 package org.espalier.search.beam;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of rollover budget forcing.
@@ -12,9 +13,10 @@ import org.espalier.api.AutoInt;
  */
 public record RolloverSearchConfig(Integer initial, AutoInt quota, Integer batch) {
   public RolloverSearchConfig {
-    initial = Checks.atLeast(1, initial == null ? 4 : initial, "number of roots", "initial");
+    initial =
+        Ranges.atLeast(1, initial == null ? 4 : initial, "number of roots", "strategy.initial");
     quota =
         quota == null ? AutoInt.AUTO : quota.requirePositive("quota of a step", "strategy.quota");
-    batch = Checks.atLeast(1, batch == null ? 2 : batch, "batch", "batch");
+    batch = Ranges.atLeast(1, batch == null ? 2 : batch, "batch", "strategy.batch");
   }
 }

@@ -1,6 +1,7 @@
 package org.espalier.search.beam;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of SVDD.
@@ -21,9 +22,11 @@ public record SvddSearchConfig(
             ? AutoInt.AUTO
             : candidates.requirePositive("number of candidates", "strategy.candidates");
     particles =
-        Checks.atLeast(1, particles == null ? 1 : particles, "number of particles", "particles");
+        Ranges.atLeast(
+            1, particles == null ? 1 : particles, "number of particles", "strategy.particles");
     temperature =
-        Checks.inside(0, 1000, temperature == null ? 0 : temperature, "temperature", "temperature");
-    from = Checks.atLeast(1, from == null ? 1 : from, "first step of choice", "from");
+        Ranges.between(
+            0, 1000, temperature == null ? 0 : temperature, "temperature", "strategy.temperature");
+    from = Ranges.atLeast(1, from == null ? 1 : from, "first step of choice", "strategy.from");
   }
 }

@@ -1,6 +1,7 @@
 package org.espalier.search.beam;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 public record TtsVarSearchConfig(AutoInt n, @Nullable Double lambda, Boolean clustering) {
   public TtsVarSearchConfig {
     n = n == null ? AutoInt.AUTO : n.requirePositive("number of members", "strategy.n");
-    lambda = lambda == null ? null : Checks.inside(1e-6, 1e6, lambda, "lambda", "lambda");
+    lambda = lambda == null ? null : Ranges.between(1e-6, 1e6, lambda, "lambda", "strategy.lambda");
     clustering = clustering == null || clustering;
   }
 }

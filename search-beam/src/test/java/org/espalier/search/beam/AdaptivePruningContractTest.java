@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 class AdaptivePruningContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new AdaptivePruning(AdaptivePruningConfig.defaults());
+    return new AdaptivePruningProvider().create(AdaptivePruningConfig.defaults());
   }
 
   @Override

@@ -123,6 +123,12 @@ class BeamSearchContractTest extends StrategyContract {
           new BeamSearchConfig(
               2, AutoInt.AUTO, AutoInt.AUTO, Preview.LOOKAHEAD, 2, 1, Answer.FINAL));
     }
+
+    /** The answer is of the last population: further samples could not change it. */
+    @Override
+    protected boolean spendsAll() {
+      return false;
+    }
   }
 
   @Nested

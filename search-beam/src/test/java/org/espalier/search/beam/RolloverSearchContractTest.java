@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 class RolloverSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new RolloverSearch(new RolloverSearchConfig(4, AutoInt.AUTO, 2));
+    return new RolloverSearchProvider().create(new RolloverSearchConfig(4, AutoInt.AUTO, 2));
   }
 
   @Test

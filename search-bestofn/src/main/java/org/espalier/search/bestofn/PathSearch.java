@@ -3,6 +3,7 @@ package org.espalier.search.bestofn;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.OptionalInt;
 import org.espalier.api.Candidate;
 import org.espalier.api.Capability;
 import org.espalier.api.Draw;
@@ -12,6 +13,7 @@ import org.espalier.api.Quotes;
 import org.espalier.api.Rewind;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
+import org.espalier.api.Sizing;
 import org.espalier.api.StrategyCard;
 import org.espalier.api.Trajectory;
 import org.espalier.api.VerifierRole;
@@ -31,9 +33,6 @@ final class PathSearch implements SearchStrategy {
           Capability.REWIND,
           Capability.PREVIEW);
 
-  /** The most forks that auto tries. */
-  private static final int MOST_FORKS = 1 << 16;
-
   private final PathSearchConfig config;
 
   PathSearch(PathSearchConfig config) {
@@ -47,8 +46,18 @@ final class PathSearch implements SearchStrategy {
 
   @Override
   public Candidate search(SearchContext context) {
-    int forks =
-        config.forks().isAuto() ? affordableForks(context) : config.forks().value().orElse(1);
+    if (!config.forks().isAuto()) {
+      search(context, config.forks().value().orElseThrow());
+    } else {
+      // A budget too small for one fork of each path is spent on independent samples alone.
+      OptionalInt forks = Sizing.largest(context, 1, some -> cost(context, some));
+      forks.ifPresent(some -> search(context, some));
+      Sizing.spendRest(context, forks.isPresent() ? config.paths() : 0);
+    }
+    return context.answer();
+  }
+
+  private void search(SearchContext context, int forks) {
     List<Draw> draws = new ArrayList<>();
     for (int i = 0; i < config.paths(); i++) {
       draws.add(Draw.fresh(context.stream("sample").child(i)));
@@ -75,7 +84,6 @@ final class PathSearch implements SearchStrategy {
           "below top " + config.paths());
       context.retainOnly(paths);
     }
-    return context.answer();
   }
 
   private static List<Trajectory> follow(SearchContext context, List<Trajectory> from, int until) {
@@ -96,21 +104,6 @@ final class PathSearch implements SearchStrategy {
     return (int) Math.max(1, Math.min(context.horizon() - 1, step));
   }
 
-  private int affordableForks(SearchContext context) {
-    int forks = 1;
-    while (forks < MOST_FORKS && context.budget().affords(cost(context, 2 * forks))) {
-      forks *= 2;
-    }
-    int step = forks / 2;
-    while (step > 0) {
-      if (context.budget().affords(cost(context, forks + step))) {
-        forks += step;
-      }
-      step /= 2;
-    }
-    return forks;
-  }
-
   private Cost cost(SearchContext context, int forks) {
     Quotes quotes = context.quotes();
     int at = start(context);
@@ -124,7 +117,7 @@ final class PathSearch implements SearchStrategy {
               .rewind(at, to)
               .plus(steps(quotes, to, until))
               .plus(quotes.verify(VerifierRole.SEARCH, until));
-      cost = cost.plus(fork.times(population * forks));
+      cost = cost.plus(fork.times(Math.multiplyExact(population, (long) forks)));
       population = Math.min(config.paths(), population * forks);
       at = until;
     }

@@ -2,6 +2,7 @@ package org.espalier.search.bestofn;
 
 import org.espalier.api.AutoInt;
 import org.espalier.api.EspalierException;
+import org.espalier.api.Ranges;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,16 +19,17 @@ import org.jspecify.annotations.Nullable;
 public record PathSearchConfig(
     Integer paths, AutoInt forks, Double start, Integer back, @Nullable Integer forward) {
   public PathSearchConfig {
-    paths = Checks.atLeast(1, paths == null ? 2 : paths, "number of paths", "paths");
+    paths = Ranges.atLeast(1, paths == null ? 2 : paths, "number of paths", "strategy.paths");
     forks =
         forks == null ? AutoInt.AUTO : forks.requirePositive("number of forks", "strategy.forks");
-    start = Checks.inside(0, 1, start == null ? 0.4 : start, "start", "start");
-    back = Checks.atLeast(1, back == null ? 1 : back, "steps of noise added", "back");
+    start = Ranges.above(0, 1, start == null ? 0.4 : start, "start", "strategy.start");
+    back = Ranges.atLeast(1, back == null ? 1 : back, "steps of noise added", "strategy.back");
     if (forward != null && forward <= back) {
       throw EspalierException.config(
-          "The steps denoised (%d) must be more than the steps of noise added (%d), or no fork would arrive."
-              .formatted(forward, back),
-          "Maybe set strategy.forward >= %d.".formatted(back + 1));
+              "The steps denoised (%d) must be more than the steps of noise added (%d), or no fork would arrive."
+                  .formatted(forward, back),
+              "Maybe set strategy.forward >= %d.".formatted(back + 1))
+          .about("forward");
     }
   }
 

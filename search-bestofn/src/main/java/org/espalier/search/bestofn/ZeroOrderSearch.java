@@ -8,7 +8,6 @@ import org.espalier.api.DrawKey;
 import org.espalier.api.SearchContext;
 import org.espalier.api.SearchStrategy;
 import org.espalier.api.StrategyCard;
-import org.espalier.api.VerifierRole;
 
 /**
  * Zero-order search over starting noise (<a href="https://arxiv.org/abs/2501.09732">Ma et al.
@@ -36,15 +35,10 @@ final class ZeroOrderSearch implements SearchStrategy {
   @Override
   public Candidate search(SearchContext context) {
     Draw pivot = Draw.fresh(context.stream("sample").child(0));
-    double best =
-        context
-            .verify(VerifierRole.SEARCH, context.complete(context.begin(List.of(pivot))))
-            .get(0)
-            .rank();
+    double best = context.sample(List.of(pivot)).get(0).rank();
     int iterations = config.iterations().value().orElse(Integer.MAX_VALUE);
     for (int iteration = 0; iteration < iterations; iteration++) {
-      context.retainOnly(List.of());
-      int neighbours = Checks.affordable(context, context.quotes().sample(), config.neighbours());
+      int neighbours = context.budget().most(config.neighbours(), context.quotes().sample());
       if (neighbours == 0) {
         if (config.iterations().isAuto()) {
           break;
@@ -55,10 +49,9 @@ final class ZeroOrderSearch implements SearchStrategy {
       DrawKey round = context.stream("zero-order").child(iteration);
       List<Draw> draws = new ArrayList<>();
       for (int i = 0; i < neighbours; i++) {
-        draws.add(new Draw.Near(pivot, round.child(i), config.radius()));
+        draws.add(Draw.near(pivot, round.child(i), config.radius()));
       }
-      List<Candidate> candidates =
-          context.verify(VerifierRole.SEARCH, context.complete(context.begin(draws)));
+      List<Candidate> candidates = context.sample(draws);
       for (int i = 0; i < neighbours; i++) {
         if (candidates.get(i).rank() > best) {
           best = candidates.get(i).rank();

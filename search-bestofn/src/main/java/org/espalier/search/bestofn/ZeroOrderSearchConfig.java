@@ -1,6 +1,7 @@
 package org.espalier.search.bestofn;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of zero-order noise search.
@@ -14,9 +15,9 @@ import org.espalier.api.AutoInt;
 public record ZeroOrderSearchConfig(Integer neighbours, Double radius, AutoInt iterations) {
   public ZeroOrderSearchConfig {
     neighbours =
-        Checks.atLeast(
-            1, neighbours == null ? 4 : neighbours, "number of neighbours", "neighbours");
-    radius = Checks.inside(0, 1, radius == null ? 0.4 : radius, "radius", "radius");
+        Ranges.atLeast(
+            1, neighbours == null ? 4 : neighbours, "number of neighbours", "strategy.neighbours");
+    radius = Ranges.above(0, 1, radius == null ? 0.4 : radius, "radius", "strategy.radius");
     iterations =
         iterations == null
             ? AutoInt.AUTO

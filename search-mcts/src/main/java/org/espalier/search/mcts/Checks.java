@@ -1,10 +1,10 @@
 package org.espalier.search.mcts;
 
 import org.espalier.api.AutoInt;
-import org.espalier.api.EspalierException;
+import org.espalier.api.Ranges;
 import org.jspecify.annotations.Nullable;
 
-/** Defaults and range checks that the configuration records of this package share. */
+/** Defaults that the configuration records of this package share. */
 final class Checks {
   private Checks() {}
 
@@ -15,23 +15,17 @@ final class Checks {
   }
 
   static double exploration(@Nullable Double value) {
-    return inside(0, 100, value == null ? 0.05 : value, "exploration", "exploration");
+    return Ranges.between(
+        0, 100, value == null ? 0.05 : value, "exploration", "strategy.exploration");
   }
 
   static double wideningFactor(@Nullable Double value) {
-    return inside(0.1, 100, value == null ? 2.0 : value, "widening factor", "wideningFactor");
+    return Ranges.between(
+        0.1, 100, value == null ? 2.0 : value, "widening factor", "strategy.wideningFactor");
   }
 
   static double wideningExponent(@Nullable Double value) {
-    return inside(0, 1, value == null ? 0.4 : value, "widening exponent", "wideningExponent");
-  }
-
-  static double inside(double low, double high, double value, String what, String key) {
-    if (!(value >= low && value <= high)) {
-      throw EspalierException.config(
-          "The %s (%s) must lie in [%s, %s].".formatted(what, value, low, high),
-          "Maybe set strategy.%s between %s and %s.".formatted(key, low, high));
-    }
-    return value;
+    return Ranges.between(
+        0, 1, value == null ? 0.4 : value, "widening exponent", "strategy.wideningExponent");
   }
 }

@@ -1,6 +1,7 @@
 package org.espalier.search.mcts;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of diffusion tree sampling.
@@ -34,7 +35,7 @@ public record DiffusionTreeSamplingConfig(
   public DiffusionTreeSamplingConfig {
     iterations = Checks.iterations(iterations);
     mode = mode == null ? Mode.SEARCH : mode;
-    lambda = Checks.inside(1e-6, 1e6, lambda == null ? 10.0 : lambda, "lambda", "lambda");
+    lambda = Ranges.between(1e-6, 1e6, lambda == null ? 10.0 : lambda, "lambda", "strategy.lambda");
     exploration = Checks.exploration(exploration);
     wideningFactor = Checks.wideningFactor(wideningFactor);
     wideningExponent = Checks.wideningExponent(wideningExponent);

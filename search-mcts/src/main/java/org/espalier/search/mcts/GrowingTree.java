@@ -11,6 +11,7 @@ import org.espalier.api.DrawKey;
 import org.espalier.api.Expansion;
 import org.espalier.api.Quotes;
 import org.espalier.api.SearchContext;
+import org.espalier.api.Sizing;
 import org.espalier.api.Trajectory;
 import org.espalier.api.VerifierRole;
 import org.espalier.compute.Cost;
@@ -83,11 +84,16 @@ abstract class GrowingTree {
         moves++;
       }
       Branch parent = select();
-      if (limit.isAuto() && iterations > 0 && !context.budget().affords(cost(parent.step))) {
+      if (limit.isAuto() && !context.budget().affords(cost(parent.step))) {
         break;
       }
       iterate(parent);
       iterations++;
+    }
+    if (limit.isAuto()) {
+      // What does not hold another iteration, or finds the tree exhausted, may hold a sample.
+      context.retainOnly(List.of());
+      Sizing.spendRest(context, top.children.size());
     }
     return context.answer();
   }

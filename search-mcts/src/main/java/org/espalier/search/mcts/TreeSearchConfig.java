@@ -1,6 +1,7 @@
 package org.espalier.search.mcts;
 
 import org.espalier.api.AutoInt;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of Monte Carlo tree search.
@@ -36,14 +37,15 @@ public record TreeSearchConfig(
     wideningExponent = Checks.wideningExponent(wideningExponent);
     prior = prior != null && prior;
     priorTemperature =
-        Checks.inside(
+        Ranges.between(
             1e-6,
             1e6,
             priorTemperature == null ? 0.1 : priorTemperature,
             "prior temperature",
-            "priorTemperature");
+            "strategy.priorTemperature");
     commits =
-        (int) Checks.inside(0, 1000, commits == null ? 0 : commits, "number of commits", "commits");
+        Ranges.between(
+            0, 1000, commits == null ? 0 : commits, "number of commits", "strategy.commits");
   }
 
   /** All by default. */

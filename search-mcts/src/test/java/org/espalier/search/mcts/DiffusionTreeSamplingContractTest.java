@@ -14,9 +14,10 @@ import org.junit.jupiter.api.Test;
 class DiffusionTreeSamplingContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new DiffusionTreeSampling(
-        new DiffusionTreeSamplingConfig(
-            AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SEARCH, 60.0, 0.05, 2.0, 0.4));
+    return new DiffusionTreeSamplingProvider()
+        .create(
+            new DiffusionTreeSamplingConfig(
+                AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SEARCH, 60.0, 0.05, 2.0, 0.4));
   }
 
   @Override
@@ -56,9 +57,10 @@ class DiffusionTreeSamplingContractTest extends StrategyContract {
   class Sampling extends StrategyContract {
     @Override
     protected SearchStrategy strategy() {
-      return new DiffusionTreeSampling(
-          new DiffusionTreeSamplingConfig(
-              AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SAMPLE, 100.0, 0.5, 2.0, 0.4));
+      return new DiffusionTreeSamplingProvider()
+          .create(
+              new DiffusionTreeSamplingConfig(
+                  AutoInt.AUTO, DiffusionTreeSamplingConfig.Mode.SAMPLE, 100.0, 0.5, 2.0, 0.4));
     }
 
     @Override

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 class TreeSearchContractTest extends StrategyContract {
   @Override
   protected SearchStrategy strategy() {
-    return new TreeSearch(TreeSearchConfig.defaults());
+    return new TreeSearchProvider().create(TreeSearchConfig.defaults());
   }
 
   @Override

@@ -1,0 +1,46 @@
+package org.espalier.cli;
+
+import com.google.inject.Inject;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.espalier.study.Studies;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code espalier run}. */
+@Command(
+    name = "run",
+    description = "Runs a study and ends with a table and a report.",
+    mixinStandardHelpOptions = true)
+final class RunCommand implements Callable<Integer> {
+  private final Studies studies;
+  private final Terminal terminal;
+
+  @Mixin StudyOptions study = new StudyOptions();
+  @Mixin OutputOptions output = new OutputOptions();
+
+  @Option(
+      names = {"--out", "-o"},
+      paramLabel = "DIR",
+      description = "Directory of this run; must not hold another.")
+  @Nullable Path out;
+
+  @Inject
+  RunCommand(Studies studies, Terminal terminal) {
+    this.studies = studies;
+    this.terminal = terminal;
+  }
+
+  @Override
+  public Integer call() {
+    return Results.print(
+        terminal,
+        output,
+        studies.run(
+            study.source(output.quiet ? null : terminal),
+            out,
+            new ProgressWatcher(terminal, output.quiet)));
+  }
+}

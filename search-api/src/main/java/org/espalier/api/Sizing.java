@@ -1,0 +1,102 @@
+package org.espalier.api;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.function.IntFunction;
+import java.util.function.IntPredicate;
+import org.espalier.compute.Cost;
+
+/**
+ * What {@code auto} means: the largest size whose whole search the budget holds, and further
+ * independent samples with what that leaves.
+ */
+public final class Sizing {
+  /** The largest size that is tried. */
+  public static final int MOST = 1 << 20;
+
+  private Sizing() {}
+
+  /**
+   * The largest size whose whole search the budget affords.
+   *
+   * @param context of the search
+   * @param least the least size that is of use, positive
+   * @param cost of the whole search for a size, verdicts included; must not fall as sizes grow. A
+   *     cost that cannot be computed (an overflow) is not afforded
+   * @return from {@code least} to {@link #MOST}, or empty where the budget does not hold the least
+   */
+  public static OptionalInt largest(SearchContext context, int least, IntFunction<Cost> cost) {
+    int size = largest(least - 1, MOST, some -> affords(context, some, cost));
+    return size < least ? OptionalInt.empty() : OptionalInt.of(size);
+  }
+
+  private static boolean affords(SearchContext context, int size, IntFunction<Cost> cost) {
+    Cost whole;
+    try {
+      whole = cost.apply(size);
+    } catch (ArithmeticException e) {
+      return false;
+    }
+    return context.budget().affords(whole);
+  }
+
+  /**
+   * The largest number of a range that holds, where each that holds does so for all smaller ones.
+   *
+   * @param least returned where none larger holds; not asked about
+   * @param most the largest that is asked about
+   * @param holds whether a number does
+   */
+  static int largest(int least, int most, IntPredicate holds) {
+    int low = least;
+    long step = 1;
+    while (low + step <= most && holds.test((int) (low + step))) {
+      low += (int) step;
+      step *= 2;
+    }
+    for (; step > 0; step /= 2) {
+      if (low + step <= most && holds.test((int) (low + step))) {
+        low += (int) step;
+      }
+    }
+    return low;
+  }
+
+  /**
+   * Takes independent samples, the i-th of them {@code stream("sample").child(first + i)}, as many
+   * as the budget holds.
+   *
+   * @param context of the search
+   * @param first number of the first, which is that of the samples begun already
+   * @param most how many at most, not negative
+   * @return how many were taken
+   */
+  public static int sample(SearchContext context, int first, int most) {
+    int count = context.budget().most(Math.min(most, MOST), context.quotes().sample());
+    if (count > 0) {
+      List<Draw> draws = new ArrayList<>(count);
+      DrawKey samples = context.stream("sample");
+      for (int i = 0; i < count; i++) {
+        draws.add(Draw.fresh(samples.child(first + i)));
+      }
+      context.sample(draws);
+    }
+    return count;
+  }
+
+  /**
+   * Spends what is left on independent samples, as best-of-N would.
+   *
+   * @param context of the search
+   * @param begun how many samples of the stream {@code sample} the search has begun already
+   */
+  public static void spendRest(SearchContext context, int begun) {
+    int next = begun;
+    int taken;
+    do {
+      taken = sample(context, next, MOST);
+      next += taken;
+    } while (taken > 0);
+  }
+}

@@ -1,0 +1,15 @@
+package org.espalier.plugins;
+
+import org.yaml.snakeyaml.nodes.Node;
+
+/**
+ * A plugin named in YAML, its configuration not yet bound: {@code {id: beam, width: 3}}, or just
+ * {@code beam}.
+ *
+ * @param id which provider
+ * @param tree where it stands
+ * @param idNode the node of the id, for errors
+ * @param node the whole mapping, or the scalar
+ * @param path where it stands, for errors, for example {@code arms[0].strategy}
+ */
+public record PluginSpec(String id, ConfigTree tree, Node idNode, Node node, String path) {}

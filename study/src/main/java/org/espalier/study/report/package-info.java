@@ -1,5 +1,0 @@
-/** From records to statistics, tables and a report that is one file. */
-@NullMarked
-package org.espalier.study.report;
-
-import org.jspecify.annotations.NullMarked;
