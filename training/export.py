@@ -160,14 +160,14 @@ def export(out):
     preprocessing = {"do_resize": True, "size": {"shortest_edge": 64}, "resample": 3, "do_center_crop": True, "crop_size": {"height": 64, "width": 64}, "do_convert_rgb": True,
                      "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": nets.PIXEL_MEAN, "image_std": nets.PIXEL_STD}
     if clip:
-        write_json(f"{out}/clip-nano/config.json", nets.CLIP_CONFIG | {"id": "clip-nano", "licence": LICENCE, "training": training(clip, "clip")})
+        write_json(f"{out}/clip-nano/config.json", nets.CLIP_CONFIG | {"id": "clip-nano", "licence": LICENCE, "made_from": ["clip-nano"], "trained_on": ["shapes-world"], "training": training(clip, "clip")})
         write_weights(f"{out}/clip-nano/model.safetensors", clip.state_dict())
         write_json(f"{out}/clip-nano/tokenizer.json", CLIP_TOKENIZER())
         write_json(f"{out}/clip-nano/preprocessor_config.json", preprocessing | {"image_processor_type": "CLIPImageProcessor"})
         models["clip"] = clip
     if reward:
         write_json(f"{out}/imagereward-nano/config.json", {
-            "id": "imagereward-nano", "model_type": "imagereward", "licence": LICENCE, "bert": nets.REWARD_BERT, "vit": nets.REWARD_VIT, "mean": reward.extra["mean"], "std": reward.extra["std"],
+            "id": "imagereward-nano", "model_type": "imagereward", "licence": LICENCE, "made_from": ["imagereward-nano"], "trained_on": ["shapes-world"], "bert": nets.REWARD_BERT, "vit": nets.REWARD_VIT, "mean": reward.extra["mean"], "std": reward.extra["std"],
             "max_length": 35, "preprocessor": preprocessing, "training": training(reward, "reward")})
         write_weights(f"{out}/imagereward-nano/model.safetensors", reward.state_dict())
         write_json(f"{out}/imagereward-nano/tokenizer.json", BERT_TOKENIZER())

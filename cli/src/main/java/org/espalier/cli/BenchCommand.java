@@ -19,6 +19,6 @@ final class BenchCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     spec.commandLine().usage(spec.commandLine().getErr());
-    return Main.USER_ERROR;
+    return ExitCode.USER_ERROR.code();
   }
 }

@@ -105,7 +105,7 @@ final class BenchDriftCommand implements Callable<Integer> {
     if (json) {
       terminal.out().println(Results.json(results));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   private Map<String, Object> compare(String model, List<Drawn> cpu, List<Drawn> other) {

@@ -2,9 +2,12 @@ package org.espalier.cli;
 
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.espalier.api.EspalierException;
 import org.espalier.plugins.PluginRegistry;
+import org.espalier.plugins.PluginSpec;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.NativeMemory;
@@ -14,12 +17,14 @@ import org.espalier.torch.TorchEngine;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** What is measured and where. */
+/** Options of every benchmark: the model, its device and how often it is timed. */
 final class BenchOptions {
   @Option(
       names = "--model",
-      paramLabel = "ID[:SIZE]",
-      description = "infinity:2b, infinity:8b or flux:dev; default: ${DEFAULT-VALUE}.",
+      paramLabel = "ID[:SIZE]|YAML",
+      description =
+          "infinity:2b, var:d16, janus:1b, flux:dev and so on, or a model as a study names it;"
+              + " default: ${DEFAULT-VALUE}.",
       defaultValue = "infinity:2b")
   String model = "infinity:2b";
 
@@ -35,7 +40,8 @@ final class BenchOptions {
   @Option(
       names = "--pn",
       paramLabel = "SIZE",
-      description = "Pixels: 0.06M, 0.25M, 0.60M or 1M; default: ${DEFAULT-VALUE}.",
+      description =
+          "Pixels of infinity and flux: 0.06M, 0.25M, 0.60M or 1M; default: ${DEFAULT-VALUE}.",
       defaultValue = "1M")
   String pn = "1M";
 
@@ -91,30 +97,42 @@ final class BenchOptions {
   }
 
   GenerativeModel load(PluginRegistry registry) {
-    return registry.model(Snippets.plugin("--model", snippet())).loader().apply(context(registry));
+    return registry.model(plugin()).loader().apply(context(registry));
   }
 
   /** The model as a study would name it. */
-  private String snippet() {
+  private PluginSpec plugin() {
+    if (model.strip().startsWith("{")) {
+      return Snippets.plugin("--model", model);
+    }
     int colon = model.indexOf(':');
     String id = colon < 0 ? model : model.substring(0, colon);
-    String from = weights.equals("random") ? "random:" + model.substring(colon + 1) : weights;
+    Map<String, Object> config = new LinkedHashMap<>();
+    config.put(
+        "weights", weights.equals("random") ? "random:" + model.substring(colon + 1) : weights);
+    boolean sized = !weights.equals("nano");
     if (id.equals("flux")) {
-      int side =
-          switch (pn) {
-            case "0.06M" -> 256;
-            case "0.25M" -> 512;
-            case "1M" -> 1024;
-            default ->
-                throw EspalierException.config(
-                    "The size (" + pn + ") is unknown for flux.",
-                    "Maybe use --pn 0.06M, 0.25M or 1M.");
-          };
-      String size = weights.equals("nano") ? "" : ", width: %d, height: %d".formatted(side, side);
-      return "{id: flux, weights: '%s', sampler: {steps: %d}%s}".formatted(from, steps, size);
+      config.put("sampler", Map.of("steps", steps));
+      if (sized) {
+        config.put("width", side());
+        config.put("height", side());
+      }
+    } else if (sized && id.equals("infinity")) {
+      config.put("pn", pn);
     }
-    String size = weights.equals("nano") ? "" : ", pn: " + pn;
-    return "{id: %s, weights: '%s'%s}".formatted(id, from, size);
+    return Snippets.plugin("--model", id, config);
+  }
+
+  /** The side in pixels of as many pixels as {@link #pn} names. */
+  private int side() {
+    return switch (pn) {
+      case "0.06M" -> 256;
+      case "0.25M" -> 512;
+      case "1M" -> 1024;
+      default ->
+          throw EspalierException.config(
+              "The size (" + pn + ") is unknown for flux.", "Maybe use --pn 0.06M, 0.25M or 1M.");
+    };
   }
 
   static double median(double[] values) {

@@ -86,15 +86,9 @@ final class BenchSearchCommand implements Callable<Integer> {
     BenchOptions.requirePositive("--candidates", List.of(candidates));
     Prompt prompt = Prompt.of("bench", "a red circle");
     PluginRegistry.BoundStrategy search =
-        registry.strategy(
-            Snippets.plugin(
-                "--strategy",
-                strategy.equals("beam")
-                    ? "{id: beam, width: %d, candidates: %d, preview: rollout}"
-                        .formatted(width, candidates)
-                    : "{id: %s}".formatted(strategy)));
+        registry.strategy(Snippets.plugin("--strategy", strategy, settings()));
     PluginRegistry.BoundStrategy single =
-        registry.strategy(Snippets.plugin("--strategy", "{id: single}"));
+        registry.strategy(Snippets.plugin("--strategy", "single", Map.of()));
     try (GenerativeModel model = options.load(registry);
         Verifier judge =
             registry
@@ -106,51 +100,66 @@ final class BenchSearchCommand implements Callable<Integer> {
       for (int i = 0; i < alone.length; i++) {
         alone[i] = run(single, model, judge, prompt, i + 1).wallNanos() * 1e-9;
       }
-      double one = BenchOptions.median(alone);
-      SearchOutcome outcome;
-      double peakGib;
       try (PeakMemory peak = new PeakMemory(options.torchDevice())) {
-        outcome = run(search, model, judge, prompt, 1);
-        peakGib = peak.gib();
-      }
-      Cost spent = outcome.ledger().total();
-      double seconds = outcome.wallNanos() * 1e-9;
-      Map<String, Object> result = new LinkedHashMap<>();
-      result.put("model", options.model);
-      result.put("strategy", search.config());
-      result.put("device", options.device);
-      result.put("seconds", seconds);
-      result.put("nfe", spent.nfe());
-      result.put("rows", spent.rows());
-      result.put("images", spent.decodes());
-      result.put("verifierCalls", spent.verifierCalls());
-      result.put("secondsPerImage", seconds / spent.decodes());
-      result.put("secondsOfASingleSample", one);
-      result.put("timesFasterThanSingleSamples", one * spent.decodes() / seconds);
-      result.put("teraflopsAchieved", spent.flops() / seconds * 1e-12);
-      result.put("engineSeconds", outcome.engineNanos() * 1e-9);
-      result.put("deviceGiB", peakGib);
-      result.put("replayedNfe", outcome.ledger().phase(Phase.REPLAY).nfe());
-      outcome
-          .ledger()
-          .byPhase()
-          .forEach((phase, cost) -> result.put("seconds." + phase, cost.wallNanos() * 1e-9));
-      if (options.json) {
-        terminal.out().println(Results.json(result));
-      } else {
-        result.forEach(
-            (name, value) ->
-                terminal
-                    .out()
-                    .println(
-                        name
-                            + ": "
-                            + (value instanceof Double number
-                                ? String.format(Locale.ROOT, "%.4f", number)
-                                : value)));
+        SearchOutcome outcome = run(search, model, judge, prompt, 1);
+        Map<String, Object> result = new LinkedHashMap<>();
+        result.put("model", options.model);
+        result.put("strategy", search.config());
+        result.put("device", options.device);
+        result.put("deviceGiB", peak.gib());
+        result.putAll(figures(outcome, BenchOptions.median(alone)));
+        print(result);
       }
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
+  }
+
+  /** What the options set of the strategy: nothing but of a beam. */
+  private Map<String, Object> settings() {
+    return strategy.equals("beam")
+        ? Map.of("width", width, "candidates", candidates, "preview", "rollout")
+        : Map.of();
+  }
+
+  /**
+   * @param outcome of the search
+   * @param one seconds of a single sample
+   */
+  private static Map<String, Object> figures(SearchOutcome outcome, double one) {
+    Cost spent = outcome.ledger().total();
+    double seconds = outcome.wallNanos() * 1e-9;
+    Map<String, Object> result = new LinkedHashMap<>();
+    result.put("seconds", seconds);
+    result.put("nfe", spent.nfe());
+    result.put("rows", spent.rows());
+    result.put("images", spent.decodes());
+    result.put("verifierCalls", spent.verifierCalls());
+    result.put("secondsPerImage", seconds / spent.decodes());
+    result.put("secondsOfASingleSample", one);
+    result.put("timesFasterThanSingleSamples", one * spent.decodes() / seconds);
+    result.put("teraflopsAchieved", spent.flops() / seconds * 1e-12);
+    result.put("engineSeconds", outcome.engineNanos() * 1e-9);
+    result.put("replayedNfe", outcome.ledger().phase(Phase.REPLAY).nfe());
+    outcome
+        .ledger()
+        .byPhase()
+        .forEach((phase, cost) -> result.put("seconds." + phase, cost.wallNanos() * 1e-9));
+    return result;
+  }
+
+  private void print(Map<String, Object> result) {
+    if (options.json) {
+      terminal.out().println(Results.json(result));
+      return;
+    }
+    result.forEach(
+        (name, value) -> {
+          String text =
+              value instanceof Double number
+                  ? String.format(Locale.ROOT, "%.4f", number)
+                  : String.valueOf(value);
+          terminal.out().println(name + ": " + text);
+        });
   }
 
   private SearchOutcome run(

@@ -47,6 +47,6 @@ final class CompareCommand implements Callable<Integer> {
     } else {
       terminal.out().print(comparison.text());
     }
-    return comparison.same() ? Main.DONE : Main.SOME_FAILED;
+    return comparison.same() ? ExitCode.DONE.code() : ExitCode.SOME_FAILED.code();
   }
 }

@@ -42,7 +42,7 @@ final class ExitGuard implements AutoCloseable {
         terminal.err().println("Maybe remove the plugin, then use `espalier resume " + run + "`.");
         terminal.err().flush();
         // The plugin's own code may be 0.
-        Runtime.getRuntime().halt(Main.DEFECT);
+        Runtime.getRuntime().halt(ExitCode.DEFECT.code());
       }
     }
     terminal.err().println("stopped: `espalier resume " + run + "` goes on; nothing done is lost.");

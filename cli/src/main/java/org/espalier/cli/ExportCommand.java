@@ -67,6 +67,6 @@ final class ExportCommand implements Callable<Integer> {
               data, RunExport.Form.valueOf(name.toUpperCase(Locale.ROOT).replace('-', '_')), root);
       terminal.out().println(form + ": " + written);
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 }

@@ -124,7 +124,7 @@ final class GenerateCommand implements Callable<Integer> {
       WholeFile.write(out, Images.png(outcome.image()));
       print(outcome);
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   private void print(SearchOutcome outcome) {

@@ -27,8 +27,8 @@ import picocli.CommandLine.IVersionProvider;
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       "0:done",
-      "1:a defect of Espalier or of a plugin",
-      "2:wrong use, configuration or environment",
+      "1:a defect of Espalier or of a native library",
+      "2:usage error, or a fault of the configuration, the environment or a plugin",
       "3:some cells failed, or two runs differ"
     })
 public final class Main {
@@ -37,6 +37,7 @@ public final class Main {
       List.of(
           RunCommand.class,
           ResumeCommand.class,
+          MergeCommand.class,
           ReportCommand.class,
           ValidateCommand.class,
           PlanCommand.class,
@@ -49,18 +50,6 @@ public final class Main {
           PluginsCommand.class,
           VerifiersCommand.class,
           BenchCommand.class);
-
-  /** Everything went well. */
-  static final int DONE = 0;
-
-  /** A defect. */
-  static final int DEFECT = 1;
-
-  /** Wrong use, configuration or environment. */
-  static final int USER_ERROR = 2;
-
-  /** Some cells failed. */
-  static final int SOME_FAILED = 3;
 
   static final class Version implements IVersionProvider {
     @Override
@@ -82,7 +71,9 @@ public final class Main {
     boolean interactive = Boolean.getBoolean("espalier.terminal") && System.getenv("CI") == null;
     Terminal terminal = new Terminal(out, err, interactive);
     int code =
-        unreadable(terminal, args) ? USER_ERROR : run(terminal, Main.class.getClassLoader(), args);
+        unreadable(terminal, args)
+            ? ExitCode.USER_ERROR.code()
+            : run(terminal, Main.class.getClassLoader(), args);
     out.flush();
     err.flush();
     System.exit(code);
@@ -155,7 +146,7 @@ public final class Main {
                   "Maybe see `"
                       + e.getCommandLine().getCommandSpec().qualifiedName()
                       + " --help`.");
-          return USER_ERROR;
+          return ExitCode.USER_ERROR.code();
         });
     try {
       return line.execute(args);
@@ -212,14 +203,11 @@ public final class Main {
       if (System.getenv("ESPALIER_TRACE") != null) {
         own.printStackTrace(terminal.err());
       }
-      return switch (own.code()) {
-        case CONFIG, CAPABILITY, BUDGET, RESOURCE, PLUGIN_CONTRACT -> USER_ERROR;
-        case NATIVE -> DEFECT;
-      };
+      return ExitCode.of(own.code()).code();
     }
     terminal.err().println("This is a defect of Espalier or of a plugin; please report it:");
     e.printStackTrace(terminal.err());
-    return DEFECT;
+    return ExitCode.DEFECT.code();
   }
 
   /** Lets Guice make the commands. */

@@ -40,7 +40,7 @@ final class PlanCommand implements Callable<Integer> {
       Plan plan = Plan.of(loaded);
       if (json) {
         terminal.out().println(Results.json(plan));
-        return Main.DONE;
+        return ExitCode.DONE.code();
       }
       ComputeUnit unit = study.spec().budgets().unitOrDefault();
       terminal
@@ -93,7 +93,7 @@ final class PlanCommand implements Callable<Integer> {
                       .err()
                       .println("The model (%s) could not take a sample: %s".formatted(model, why)));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   private static String ledger(Plan.Totals totals) {

@@ -44,7 +44,7 @@ final class PluginsCommand implements Callable<Integer> {
     } else {
       all.forEach((kind, list) -> print(kind, (List<?>) list));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   private void print(String kind, List<?> list) {

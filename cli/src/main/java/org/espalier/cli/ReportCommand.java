@@ -67,6 +67,6 @@ final class ReportCommand implements Callable<Integer> {
       Results.print(terminal, data.summary());
       terminal.out().println("report:  " + report);
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 }

@@ -43,9 +43,9 @@ final class Results {
           .println(
               "[NATIVE] %d of %d cells failed.\nMaybe run `espalier resume %s` to try them again."
                   .formatted(ended.failed(), ended.total(), directory.root()));
-      return Main.SOME_FAILED;
+      return ExitCode.SOME_FAILED.code();
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   static void print(Terminal terminal, Summary summary) {

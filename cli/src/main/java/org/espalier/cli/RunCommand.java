@@ -3,6 +3,7 @@ package org.espalier.cli;
 import com.google.inject.Inject;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.espalier.study.Shard;
 import org.espalier.study.Studies;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -27,6 +28,14 @@ final class RunCommand implements Callable<Integer> {
       description = "Directory of this run; must not hold another.")
   @Nullable Path out;
 
+  @Option(
+      names = "--shard",
+      paramLabel = "I/N",
+      description =
+          "Runs the I-th of N parts of the study's cells; `espalier merge` joins the parts.",
+      defaultValue = "1/1")
+  String shard = "1/1";
+
   @Inject
   RunCommand(Studies studies, Terminal terminal) {
     this.studies = studies;
@@ -41,6 +50,7 @@ final class RunCommand implements Callable<Integer> {
         studies.run(
             study.source(output.quiet ? null : terminal),
             out,
+            Shard.of(shard),
             new ProgressWatcher(terminal, output.quiet)));
   }
 }

@@ -24,6 +24,6 @@ final class SchemaCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     terminal.out().println(Results.json(StudySchema.of(registry)));
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 }

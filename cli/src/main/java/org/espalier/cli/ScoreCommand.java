@@ -113,8 +113,8 @@ final class ScoreCommand implements Callable<Integer> {
       terminal.out().println(Results.json(results));
     }
     return results.stream().anyMatch(line -> line.containsKey("failed"))
-        ? Main.SOME_FAILED
-        : Main.DONE;
+        ? ExitCode.SOME_FAILED.code()
+        : ExitCode.DONE.code();
   }
 
   /** Judges what has been read, and reports it and what could not be read, in order. */

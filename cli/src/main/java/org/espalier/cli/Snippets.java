@@ -1,5 +1,7 @@
 package org.espalier.cli;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.Set;
@@ -8,7 +10,7 @@ import org.espalier.plugins.PluginSpec;
 import org.espalier.plugins.RecordBinder;
 import org.espalier.spi.WeightsBundle;
 
-/** YAML given as an option. */
+/** Plugins given as options. */
 final class Snippets {
   private static final String ENSEMBLE =
       "{id: ensemble, members: [{id: clip, weights: nano}, {id: image-reward, weights: nano}],"
@@ -18,8 +20,30 @@ final class Snippets {
 
   private record One(PluginSpec value) {}
 
+  /**
+   * A plugin as a user writes it.
+   *
+   * @param option for errors
+   * @param text YAML
+   */
   static PluginSpec plugin(String option, String text) {
-    ConfigTree tree = ConfigTree.parse(option, "value: " + text);
+    return one(ConfigTree.parse(option, "value: " + text));
+  }
+
+  /**
+   * A plugin put together from several options.
+   *
+   * @param option for errors
+   * @param id of its provider
+   * @param config what else is set
+   */
+  static PluginSpec plugin(String option, String id, Map<String, ?> config) {
+    Map<String, Object> all = new LinkedHashMap<>(config);
+    all.put("id", id);
+    return one(ConfigTree.of(option, Map.of("value", all)));
+  }
+
+  private static PluginSpec one(ConfigTree tree) {
     return RecordBinder.bind(tree, tree.root(), "", One.class, Set.of()).value();
   }
 

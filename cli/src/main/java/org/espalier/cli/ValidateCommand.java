@@ -6,6 +6,7 @@ import org.espalier.plugins.PluginRegistry;
 import org.espalier.records.RunDirectory;
 import org.espalier.study.LoadedStudy;
 import org.espalier.study.Study;
+import org.espalier.study.StudyCells;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -37,11 +38,12 @@ final class ValidateCommand implements Callable<Integer> {
               "%s: valid, %d cells (%d prompts, %d seeds, %d arms)"
                   .formatted(
                       options.file,
-                      loaded.cells().size(),
+                      new StudyCells(loaded).all().size(),
                       study.prompts().size(),
                       study.spec().seedCount(),
                       study.arms().size()));
+      loaded.remarks().forEach(remark -> terminal.err().println("Note: " + remark));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 }

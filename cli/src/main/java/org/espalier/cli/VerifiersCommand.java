@@ -104,7 +104,7 @@ final class VerifiersCommand implements Callable<Integer> {
     if (json) {
       terminal.out().println(Results.json(cards));
     }
-    return Main.DONE;
+    return ExitCode.DONE.code();
   }
 
   /** With metadata, which the exact evaluator needs. */

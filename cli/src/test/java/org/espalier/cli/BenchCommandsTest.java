@@ -36,6 +36,11 @@ class BenchCommandsTest {
     assertThat(two.get("teraflopPerImage").asDouble())
         .isEqualTo(one.get("teraflopPerImage").asDouble());
     assertThat(one.get("secondsPerImage").asDouble()).isPositive();
+    // two timings of one sample, two of two
+    assertThat(one.get("diversityOf").asInt()).isEqualTo(2);
+    assertThat(two.get("diversityOf").asInt()).isEqualTo(4);
+    assertThat(two.get("diversityInPixels").asDouble()).isBetween(1e-4, 1.0);
+    assertThat(two.get("diversityInFeatures").asDouble()).isBetween(1e-4, 2.0);
   }
 
   @Test

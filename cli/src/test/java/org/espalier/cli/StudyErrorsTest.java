@@ -73,7 +73,6 @@ class StudyErrorsTest {
     replaced("a level a little below one sample", "levels: [1x]", "levels: [0.99999x]");
     replaced(
         "a cap below one sample", "levels: [4x]}\nmodels", "levels: [4x], caps: {nfe: 1}}\nmodels");
-    replaced("a free verb", "unit: flops", "unit: nfe");
     replaced("a capability", "{id: toy-scale, steps: 4}", "{id: toy-flow, sampler: ode}");
     replaced("a study name", "study: toy", "study: ../toy");
     replaced(

@@ -99,6 +99,31 @@ class VerifierCommandsTest {
     assertThat(lines[0]).doesNotContain("FAILED");
   }
 
+  /** Before, nothing said that two of three columns of such images are cut off. */
+  @Test
+  void validateSaysWhereImagesAreCut() throws IOException {
+    Path study = directory.resolve("wide.yaml");
+    String text =
+        """
+        study: wide
+        seed: 1
+        prompts: {set: shapes/geneval, limit: 1}
+        budgets: {unit: flops, levels: [2x]}
+        models: {flow: {id: flux, weights: nano, width: %d, height: 64}}
+        verifiers: {search: {id: clip, weights: nano}}
+        arms: [{strategy: {id: best-of-n, n: auto}}]
+        """;
+    Files.writeString(study, text.formatted(128));
+    CommandLineKit.Ended wide = espalier("validate", study);
+    assertThat(wide.code()).as(wide.err()).isZero();
+    assertThat(wide.err())
+        .contains(
+            "Note: The verifier clip sees only the middle square of the images of flow (128 x 64).");
+
+    Files.writeString(study, text.formatted(64));
+    assertThat(espalier("validate", study).err()).doesNotContain("Note:");
+  }
+
   /** The beginning of a PNG of that size, as much as says how large it is. */
   private static byte[] header(int width, int height) {
     ByteBuffer chunk = ByteBuffer.allocate(17).put("IHDR".getBytes(US_ASCII));

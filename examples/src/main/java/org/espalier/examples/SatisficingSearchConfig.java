@@ -1,6 +1,7 @@
 package org.espalier.examples;
 
 import org.espalier.api.EspalierException;
+import org.espalier.api.Ranges;
 
 /**
  * Parameters of satisficing search.
@@ -12,13 +13,9 @@ public record SatisficingSearchConfig(Double goal, Integer most) {
   public SatisficingSearchConfig {
     if (goal == null || !Double.isFinite(goal)) {
       throw EspalierException.config(
-          "The goal (" + goal + ") must be a finite score.", "Maybe set strategy.goal: 0.5.");
+              "The goal (" + goal + ") must be a finite score.", "Maybe set strategy.goal: 0.5.")
+          .about("goal");
     }
-    most = most == null ? 1000 : most;
-    if (most < 1) {
-      throw EspalierException.config(
-          "The number of samples (" + most + ") must be positive.",
-          "Maybe set strategy.most >= 1.");
-    }
+    most = Ranges.atLeast(1, most == null ? 1000 : most, "number of samples", "strategy.most");
   }
 }

@@ -148,6 +148,20 @@ public record ClipTextConfig(
   }
 
   /**
+   * The weights of such a tower with the projection of its pooled vector, in the layout of Hugging
+   * Face's {@code CLIPTextModelWithProjection}.
+   *
+   * @param projection width of the projected vector
+   */
+  public WeightSpec projectedWeights(int projection) {
+    WeightSpec.Builder spec = WeightSpec.builder();
+    addTo(spec);
+    return spec.key("text_projection.weight", projection, hiddenSize)
+        .ignore("vision_model\\..*", "visual_projection\\..*", "logit_scale")
+        .build();
+  }
+
+  /**
    * Floating-point operations of encoding one text.
    *
    * @param tokens of the text, padding included

@@ -10,6 +10,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 public final class ClipTextEncoder implements AutoCloseable {
   private final ClipTextConfig config;
+  private final int projection;
   private final TorchProgram program;
   private final AtomicLong flops = new AtomicLong();
 
@@ -22,7 +23,17 @@ public final class ClipTextEncoder implements AutoCloseable {
    * @param device where it computes
    */
   public ClipTextEncoder(ClipTextConfig config, WeightSource source, Device device) {
+    this(config, source, config.weights(), 0, device);
+  }
+
+  private ClipTextEncoder(
+      ClipTextConfig config,
+      WeightSource source,
+      WeightSpec weights,
+      int projection,
+      Device device) {
     this.config = config;
+    this.projection = projection;
     this.program =
         TorchProgram.builder("ClipText")
             .text(ClipTextEncoder.class, "clip_text.py")
@@ -33,7 +44,29 @@ public final class ClipTextEncoder implements AutoCloseable {
             .attribute("quick", config.quickGelu())
             .attribute("eps", config.layerNormEps())
             .device(device)
-            .load(source, config.weights());
+            .load(source, weights);
+  }
+
+  /**
+   * Loads a tower with the projection of its pooled vector.
+   *
+   * @param config its architecture
+   * @param source its weights in the layout of Hugging Face's {@code CLIPTextModelWithProjection}
+   * @param device where it computes
+   */
+  public static ClipTextEncoder projected(
+      ClipTextConfig config, WeightSource source, Device device) {
+    int width = projection(source);
+    return new ClipTextEncoder(config, source, config.projectedWeights(width), width, device);
+  }
+
+  /**
+   * Width of the projected vector.
+   *
+   * @param source weights that have the projection
+   */
+  public static int projection(WeightSource source) {
+    return source.info("text_projection.weight").size(0);
   }
 
   /**
@@ -73,6 +106,41 @@ public final class ClipTextEncoder implements AutoCloseable {
    *     float32, on the device; to be closed by the caller
    */
   public List<TorchTensor> encode(Tokens tokens) {
+    int length = check(tokens);
+    try (TorchTensor ids = TorchTensor.of(program.device(), tokens.ids(), 1, length);
+        TorchTensor keep = TorchTensor.of(program.device(), tokens.mask(), 1, length)) {
+      List<TorchTensor> features = program.run("forward", ids, keep);
+      flops.addAndGet(config.flops(length));
+      return features;
+    }
+  }
+
+  /**
+   * Encodes one text as Stable Diffusion 3 reads it. Padding is no different from tokens.
+   *
+   * @param tokens its tokens, padded as the checkpoint's tokenizer pads
+   * @return the states before the last layer (1, tokens, hiddenSize) and the projected vector at
+   *     the end of the text (1, projection), float32, on the device; to be closed by the caller
+   */
+  public List<TorchTensor> encodeProjected(Tokens tokens) {
+    int length = check(tokens);
+    try (TorchTensor ids = TorchTensor.of(program.device(), tokens.ids(), 1, length)) {
+      List<TorchTensor> features = program.run("projected", ids);
+      flops.addAndGet(projectedFlops(length));
+      return features;
+    }
+  }
+
+  /**
+   * Floating-point operations of {@link #encodeProjected}.
+   *
+   * @param tokens of the text, padding included
+   */
+  public long projectedFlops(int tokens) {
+    return config.flops(tokens) + Flops.linear(1, config.hiddenSize(), projection);
+  }
+
+  private int check(Tokens tokens) {
     int length = tokens.ids().length;
     if (length > config.maxPositionEmbeddings()) {
       throw new IllegalArgumentException(
@@ -83,12 +151,7 @@ public final class ClipTextEncoder implements AutoCloseable {
         throw new IllegalArgumentException("token " + id + " of " + config.vocabSize());
       }
     }
-    try (TorchTensor ids = TorchTensor.of(program.device(), tokens.ids(), 1, length);
-        TorchTensor keep = TorchTensor.of(program.device(), tokens.mask(), 1, length)) {
-      List<TorchTensor> features = program.run("forward", ids, keep);
-      flops.addAndGet(config.flops(length));
-      return features;
-    }
+    return length;
   }
 
   @Override

@@ -91,4 +91,14 @@ public final class WeightsLocation {
         ? HubCache.ofUser().resolve(HubId.of(text))
         : base.resolve(Places.expand(text));
   }
+
+  /**
+   * Where the companions of some weights lie.
+   *
+   * @param weights a directory, or a file in it
+   */
+  public static Path directory(Path weights) {
+    Path parent = weights.toAbsolutePath().getParent();
+    return Files.isDirectory(weights) || parent == null ? weights : parent;
+  }
 }

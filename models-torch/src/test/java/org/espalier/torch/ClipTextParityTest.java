@@ -72,6 +72,87 @@ class ClipTextParityTest {
     }
   }
 
+  @ParameterizedTest
+  @MethodSource("cases")
+  void projectedVectorsAreTheReferencesAndStatesThoseBeforeTheLastLayer(ParityCase parity)
+      throws Exception {
+    try (SafetensorsFile golden = parity.golden();
+        SafetensorsFile weights = parity.weights("weights");
+        ClipTextEncoder encoder = ClipTextEncoder.projected(config(golden), weights, Device.cpu());
+        ClipTextEncoder shorter =
+            new ClipTextEncoder(
+                withLayers(config(golden), encoder.config().numHiddenLayers() - 1),
+                weights.renamed(
+                    name ->
+                        name.contains(".layers." + (encoder.config().numHiddenLayers() - 1) + ".")
+                            ? null
+                            : name),
+                Device.cpu())) {
+      int width = encoder.config().hiddenSize();
+      int length = golden.info("input_ids").size(1);
+      long[] row = Arrays.copyOf(golden.longs("input_ids"), length);
+      int tokens = (int) Arrays.stream(golden.longs("attention_mask"), 0, length).sum();
+      Tokens text = new Tokens(Arrays.copyOf(row, tokens), tokens, false);
+      List<TorchTensor> features = encoder.encodeProjected(text);
+      List<TorchTensor> normed = shorter.encode(text);
+      try (TorchTensor states = features.get(0);
+          TorchTensor vector = features.get(1);
+          TorchTensor expected = normed.get(0);
+          TorchTensor unused = normed.get(1)) {
+        int projection = ClipTextEncoder.projection(weights);
+        float[] direction = vector.toFloats(); // the reference's has length 1
+        double length2 = 0;
+        for (float value : direction) {
+          length2 += value * value;
+        }
+        for (int i = 0; i < direction.length; i++) {
+          direction[i] /= (float) Math.sqrt(length2);
+        }
+        assertThat(
+                ParityCase.largestError(
+                    direction, Arrays.copyOf(golden.floats("text_embeds"), projection)))
+            .isLessThan(1e-4);
+        // The shorter tower ends in the final norm, which the states do without.
+        float[] gain = weights.floats("text_model.final_layer_norm.weight");
+        float[] bias = weights.floats("text_model.final_layer_norm.bias");
+        float[] values = states.toFloats();
+        for (int i = 0; i < tokens; i++) {
+          normalize(values, i * width, gain, bias, encoder.config().layerNormEps());
+        }
+        assertThat(ParityCase.largestError(values, expected.toFloats())).isLessThan(1e-4);
+        assertThat(unused.elements()).isPositive();
+        assertThat(encoder.flops())
+            .isEqualTo(encoder.config().flops(tokens) + 2L * width * projection);
+      }
+    }
+  }
+
+  private static void normalize(float[] values, int from, float[] gain, float[] bias, double eps) {
+    double mean = 0;
+    double square = 0;
+    for (int i = 0; i < gain.length; i++) {
+      mean += values[from + i] / gain.length;
+      square += (double) values[from + i] * values[from + i] / gain.length;
+    }
+    double scale = 1 / Math.sqrt(square - mean * mean + eps);
+    for (int i = 0; i < gain.length; i++) {
+      values[from + i] = (float) ((values[from + i] - mean) * scale * gain[i] + bias[i]);
+    }
+  }
+
+  private static ClipTextConfig withLayers(ClipTextConfig c, int layers) {
+    return new ClipTextConfig(
+        c.vocabSize(),
+        c.hiddenSize(),
+        c.intermediateSize(),
+        layers,
+        c.numAttentionHeads(),
+        c.maxPositionEmbeddings(),
+        c.layerNormEps(),
+        c.quickGelu(),
+        c.eosTokenId());
+  }
+
   @Test
   void theMarkOfOldConfigurationsTakesTheLargestToken() throws Exception {
     ParityCase parity = ParityCase.all("clip-", ClipTextParityTest.class).get(0);

@@ -43,6 +43,6 @@ public interface BudgetView {
    * @return from 0 to {@code most}
    */
   default int most(int most, Cost each) {
-    return Sizing.largest(0, most, count -> affords(each.times(count)));
+    return Largest.of(0, most, count -> affords(each.times(count)));
   }
 }

@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.function.IntFunction;
-import java.util.function.IntPredicate;
 import org.espalier.compute.Cost;
 
 /**
@@ -27,7 +26,7 @@ public final class Sizing {
    * @return from {@code least} to {@link #MOST}, or empty where the budget does not hold the least
    */
   public static OptionalInt largest(SearchContext context, int least, IntFunction<Cost> cost) {
-    int size = largest(least - 1, MOST, some -> affords(context, some, cost));
+    int size = Largest.of(least - 1, MOST, some -> affords(context, some, cost));
     return size < least ? OptionalInt.empty() : OptionalInt.of(size);
   }
 
@@ -39,28 +38,6 @@ public final class Sizing {
       return false;
     }
     return context.budget().affords(whole);
-  }
-
-  /**
-   * The largest number of a range that holds, where each that holds does so for all smaller ones.
-   *
-   * @param least returned where none larger holds; not asked about
-   * @param most the largest that is asked about
-   * @param holds whether a number does
-   */
-  static int largest(int least, int most, IntPredicate holds) {
-    int low = least;
-    long step = 1;
-    while (low + step <= most && holds.test((int) (low + step))) {
-      low += (int) step;
-      step *= 2;
-    }
-    for (; step > 0; step /= 2) {
-      if (low + step <= most && holds.test((int) (low + step))) {
-        low += (int) step;
-      }
-    }
-    return low;
   }
 
   /**

@@ -35,6 +35,12 @@ public record VerifierCard(
     Map<String, String> facts,
     int concurrency,
     Accuracy accuracy) {
+  /** The fact that says in words what part of an image that is not square is seen. */
+  public static final String SEES = "sees";
+
+  /** What {@link #SEES} says where the rest of an image that is not square is cut off. */
+  public static final String MIDDLE_SQUARE = "the middle square of the image";
+
   public VerifierCard {
     facts = Collections.unmodifiableMap(new LinkedHashMap<>(facts));
     if (concurrency < 1) {

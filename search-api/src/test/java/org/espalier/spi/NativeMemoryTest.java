@@ -3,6 +3,7 @@ package org.espalier.spi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Map;
 import org.espalier.api.EspalierException;
 import org.junit.jupiter.api.Test;
 
@@ -27,7 +28,11 @@ class NativeMemoryTest {
   void contextsOfOneBuilderShareTheirAccountAndTwoBuildersHaveOneEach() {
     LoadContext first = LoadContext.cpu();
     first.memory().add(5);
-    assertThat(first.withVerifiers(spec -> null).memory().used()).isEqualTo(5);
+    assertThat(first.withVerifiers(NativeMemoryTest::none).memory().used()).isEqualTo(5);
     assertThat(LoadContext.cpu().memory().used()).isZero();
+  }
+
+  private static Verifier none(Map<String, Object> spec) {
+    throw new AssertionError("no verifier is asked for");
   }
 }

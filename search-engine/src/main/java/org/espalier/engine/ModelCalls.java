@@ -159,10 +159,10 @@ final class ModelCalls {
 
   static void requireSize(String plugin, String call, @Nullable List<?> result, int expected) {
     int size = result == null ? 0 : result.size();
-    if (size != expected || result.stream().anyMatch(Objects::isNull)) {
+    if (result == null || size != expected || result.stream().anyMatch(Objects::isNull)) {
       throw new EspalierException(
           EspalierException.Code.PLUGIN_CONTRACT,
-          size == expected
+          result != null && size == expected
               ? "The plugin (%s) answered the call %s with a null.".formatted(plugin, call)
               : "The plugin (%s) answered the call %s with %d results instead of %d."
                   .formatted(plugin, call, size, expected),

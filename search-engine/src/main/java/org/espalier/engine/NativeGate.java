@@ -154,6 +154,12 @@ final class NativeGate {
             "The plugin (%s) answered the call %s with null.".formatted(id, call),
             null);
       }
+      if (!interrupted && Thread.interrupted()) {
+        throw new EspalierException(
+            EspalierException.Code.PLUGIN_CONTRACT,
+            "The plugin (%s) has left its thread interrupted in the call %s.".formatted(id, call),
+            "Maybe handle the interruption where it is caught.");
+      }
       return result;
     } catch (BudgetExhaustedException e) {
       throw new EspalierException(
@@ -165,15 +171,16 @@ final class NativeGate {
     } catch (EspalierException e) {
       throw e;
     } catch (Throwable e) {
-      String message = e.getMessage();
+      // What a plugin means to say has a message; of anything else the kind says more.
+      boolean said = e instanceof RuntimeException && e.getMessage() != null;
       throw new EspalierException(
           EspalierException.Code.NATIVE,
-          "A call of the plugin (" + id + ") failed: " + (message == null ? e : message),
+          "A call of the plugin (" + id + ") failed: " + (said ? e.getMessage() : e),
           null,
           e);
     } finally {
       if (!interrupted) {
-        // Left by the plugin: nothing else that this thread does may end by it.
+        // Nothing else that this thread does may end by what a plugin left.
         Thread.interrupted();
       }
     }

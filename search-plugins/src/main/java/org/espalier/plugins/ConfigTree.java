@@ -47,8 +47,18 @@ public final class ConfigTree {
    * @param file a YAML file of one document
    */
   public static ConfigTree read(Path file) {
+    return parse(file.toString(), text(file));
+  }
+
+  /**
+   * Reads a file that is parsed later.
+   *
+   * @param file a YAML file
+   * @return its text
+   */
+  public static String text(Path file) {
     try {
-      return parse(file.toString(), Files.readString(file));
+      return Files.readString(file);
     } catch (NoSuchFileException e) {
       throw EspalierException.config(
           "The study file (" + file + ") does not exist.", "Maybe check the path.");
@@ -152,7 +162,7 @@ public final class ConfigTree {
    * @param advice how to mend it
    */
   public EspalierException error(Node node, String what, @Nullable String advice) {
-    return new EspalierException(EspalierException.Code.CONFIG, at(node) + ": " + what, advice);
+    return new EspalierException(EspalierException.Code.CONFIG, what, advice).at(at(node));
   }
 
   /**

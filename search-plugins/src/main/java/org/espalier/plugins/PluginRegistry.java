@@ -305,7 +305,7 @@ public final class PluginRegistry {
     try {
       return body.get();
     } catch (EspalierException e) {
-      throw at(spec, e);
+      throw e.at(spec.tree().at(spec.node()));
     } catch (InvalidPathException e) {
       throw new EspalierException(
           EspalierException.Code.CONFIG,
@@ -323,21 +323,6 @@ public final class PluginRegistry {
           "Maybe put the library that holds it on the class path, beside the plugin.",
           e);
     }
-  }
-
-  /** The same complaint with the place of the plugin that made it. */
-  private static EspalierException at(PluginSpec spec, EspalierException e) {
-    String message = String.valueOf(e.getMessage());
-    int close = message.indexOf("] ");
-    int newline = message.indexOf('\n');
-    String place = spec.tree().at(spec.node()) + ": ";
-    return new EspalierException(
-        e.code(),
-        place
-            + message.substring(
-                close < 0 ? 0 : close + 2, newline < 0 ? message.length() : newline),
-        newline < 0 ? null : message.substring(newline + 1),
-        e);
   }
 
   private static Map<String, Object> resolved(String id, Record config) {

@@ -25,8 +25,6 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
 import org.jspecify.annotations.NullMarked;
 import org.jspecify.annotations.Nullable;
@@ -43,9 +41,6 @@ import org.yaml.snakeyaml.nodes.Tag;
  * may be written in camelCase, snake_case or kebab-case.
  */
 public final class RecordBinder {
-  private static final Pattern MESSAGE =
-      Pattern.compile("\\[[A-Z_]+\\] (?<what>.*?)(?:\\n(?<advice>.*))?", Pattern.DOTALL);
-  private static final Pattern VALUE = Pattern.compile("\\(([^()]*)\\)");
   private static final int DEEPEST = 40;
 
   private final ConfigTree tree;
@@ -203,58 +198,22 @@ public final class RecordBinder {
   /** A constructor's complaint, with the place of the key that it is about. */
   private EspalierException relocated(
       Throwable cause, Map<String, NodeTuple> given, Node node, String path) {
+    if (cause instanceof EspalierException own) {
+      NodeTuple culprit = given.get(own.subject().map(RecordBinder::component).orElse(""));
+      return own.at(tree.at(culprit == null ? node : culprit.getValueNode()));
+    }
     String message = String.valueOf(cause.getMessage());
-    Matcher matcher = MESSAGE.matcher(message);
-    String what = message;
-    String advice = null;
-    if (cause instanceof EspalierException && matcher.matches()) {
-      what = matcher.group("what");
-      advice = matcher.group("advice");
-    }
-    if (!what.endsWith(".")) {
-      what += ".";
-    }
-    if (!(cause instanceof EspalierException || cause instanceof IllegalArgumentException)) {
+    String what = message.endsWith(".") ? message : message + ".";
+    if (!(cause instanceof IllegalArgumentException)) {
       what = named(path) + " is refused: " + cause.getClass().getSimpleName() + ": " + what;
     }
-    EspalierException.Code code =
-        cause instanceof EspalierException own ? own.code() : EspalierException.Code.CONFIG;
-    return new EspalierException(
-        code, tree.at(culprit(given, what, advice, node)) + ": " + what, advice, cause);
+    return new EspalierException(EspalierException.Code.CONFIG, what, null, cause)
+        .at(tree.at(node));
   }
 
-  private static Node culprit(
-      Map<String, NodeTuple> given, String what, @Nullable String advice, Node node) {
-    if (advice != null) {
-      for (String word : advice.split("[^A-Za-z0-9_.-]+", -1)) {
-        NodeTuple tuple =
-            given.get(ConfigTree.canonical(word.substring(word.lastIndexOf('.') + 1)));
-        if (tuple != null) {
-          return tuple.getValueNode();
-        }
-      }
-    }
-    Matcher values = VALUE.matcher(what);
-    while (values.find()) {
-      for (Map.Entry<String, NodeTuple> entry : given.entrySet()) {
-        if (entry.getValue().getValueNode() instanceof ScalarNode scalar
-            && sameValue(scalar.getValue(), values.group(1))) {
-          return scalar;
-        }
-      }
-    }
-    return node;
-  }
-
-  private static boolean sameValue(String written, String shown) {
-    if (written.equalsIgnoreCase(shown)) {
-      return true;
-    }
-    try {
-      return new BigDecimal(written).compareTo(new BigDecimal(shown)) == 0;
-    } catch (NumberFormatException e) {
-      return false;
-    }
+  /** The component that a key names: {@code strategy.partial-from} is partialFrom. */
+  private static String component(String subject) {
+    return ConfigTree.canonical(subject.substring(subject.lastIndexOf('.') + 1));
   }
 
   private Map<String, NodeTuple> entries(MappingNode map, String path) {

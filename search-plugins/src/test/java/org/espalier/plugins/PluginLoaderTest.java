@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
@@ -103,8 +104,12 @@ class PluginLoaderTest {
     }
     PluginRegistry registry = registry(directory.resolve("plugins"));
     assertThat(registry.strategies()).containsOnlyKeys("v1", "v2");
-    assertThat(PluginCode.fingerprint(registry.strategies().get("v1").getClass()))
-        .isNotEqualTo(PluginCode.fingerprint(registry.strategies().get("v2").getClass()));
+    assertThat(fingerprint(registry, "v1")).isNotEqualTo(fingerprint(registry, "v2"));
+  }
+
+  private static String fingerprint(PluginRegistry registry, String strategy) {
+    return PluginCode.fingerprint(
+        Objects.requireNonNull(registry.strategies().get(strategy)).getClass());
   }
 
   private static void removeLibrary(Path jar) throws IOException {
@@ -119,9 +124,8 @@ class PluginLoaderTest {
     jar("one/library.jar", Map.of(), Map.of("x.txt", "1"));
     jar("two/a.jar", Map.of("A", provider("A", "\"a\"")), Map.of(STRATEGIES, "A"));
     jar("two/library.jar", Map.of(), Map.of("x.txt", "2"));
-    Class<?> one = registry(directory.resolve("one")).strategies().get("a").getClass();
-    Class<?> two = registry(directory.resolve("two")).strategies().get("a").getClass();
-    assertThat(PluginCode.fingerprint(one)).isNotEqualTo(PluginCode.fingerprint(two));
+    assertThat(fingerprint(registry(directory.resolve("one")), "a"))
+        .isNotEqualTo(fingerprint(registry(directory.resolve("two")), "a"));
   }
 
   @Test

@@ -224,10 +224,7 @@ public record SceneRequirement(List<ObjectRequirement> include, List<Exclusion> 
     try {
       return maker.get();
     } catch (EspalierException e) {
-      String[] lines = String.valueOf(e.getMessage()).split("\n", 2);
-      String what = lines[0].substring(lines[0].indexOf(']') + 2);
-      throw new EspalierException(
-          e.code(), where + ": " + what, lines.length > 1 ? lines[1] : null, e);
+      throw e.at(where);
     }
   }
 

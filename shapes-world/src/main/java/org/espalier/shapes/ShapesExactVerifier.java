@@ -2,16 +2,19 @@ package org.espalier.shapes;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.compute.Cost;
 import org.espalier.shapes.ShapesExactConfig.Score;
 import org.espalier.spi.Judgement;
+import org.espalier.spi.Lineage;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
@@ -51,7 +54,15 @@ public final class ShapesExactVerifier implements Verifier {
         OptionalInt.empty(),
         score == Score.CORRECT ? "0 or 1" : "[0, 1]",
         ShapesExactProvider.ID,
-        Map.of("score", score.name().toLowerCase(Locale.ROOT)));
+        facts());
+  }
+
+  private Map<String, String> facts() {
+    Map<String, String> facts =
+        new LinkedHashMap<>(new Lineage(Set.of("shapes-detector"), Set.of("shapes-world")).facts());
+    facts.put("sees", "all of the image");
+    facts.put("score", score.name().toLowerCase(Locale.ROOT));
+    return facts;
   }
 
   @Override

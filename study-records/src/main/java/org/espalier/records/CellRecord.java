@@ -232,8 +232,10 @@ public sealed interface CellRecord extends RecordEntry {
    *
    * @param id of the verifier
    * @param sha256 of its configuration, weights and program: scores compare only where it is equal
-   * @param independence from the study's metric: {@code independent}, {@code same-metric}, {@code
-   *     oracle} (the very same verifier), or {@code none} without an evaluator
+   * @param independence from the study's metric: {@code independent}, {@code shared-data}, {@code
+   *     same-family}, {@code same-metric}, {@code oracle} (the very same verifier), {@code unknown}
+   *     where a card does not say what its verifier was made from, or {@code none} without an
+   *     evaluator
    */
   record Driver(String id, String sha256, String independence) {}
 

@@ -24,7 +24,8 @@ class RunDirectoryTest {
 
   @Test
   void aNameThatLeadsOutOfARunIsRefused() throws IOException {
-    Path root = Files.createDirectories(directory.resolve("run/images")).getParent();
+    Path root = directory.resolve("run");
+    Files.createDirectories(root.resolve("images"));
     RunDirectory run = new RunDirectory(root);
     assertThat(run.file("images/a-1.png")).isEqualTo(root.resolve("images/a-1.png"));
     Files.createSymbolicLink(root.resolve("trees"), directory);

@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.HexFormat;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,6 +20,7 @@ import org.espalier.records.CellRecord;
 import org.espalier.records.Images;
 import org.espalier.records.RunDirectory;
 import org.espalier.records.RunFiles;
+import org.espalier.records.Turns;
 import org.espalier.records.WholeFile;
 import org.jspecify.annotations.Nullable;
 
@@ -308,26 +308,16 @@ public final class HtmlReport {
 
   /** Cells of one seed by prompt, prompts from all tags in turn, at most so many. */
   private static Map<String, List<CellRecord>> promptsShown(RunData data, long seed) {
-    Map<String, Map<String, List<CellRecord>>> byTag = new LinkedHashMap<>();
+    Map<String, List<CellRecord>> byPrompt = new LinkedHashMap<>();
     for (CellRecord record : data.records()) {
       if (record.seed() == seed) {
-        byTag
-            .computeIfAbsent(record.prompt().tag(), tag -> new LinkedHashMap<>())
-            .computeIfAbsent(record.prompt().id(), id -> new ArrayList<>())
-            .add(record);
+        byPrompt.computeIfAbsent(record.prompt().id(), id -> new ArrayList<>()).add(record);
       }
     }
-    List<Iterator<Map.Entry<String, List<CellRecord>>>> turns = new ArrayList<>();
-    byTag.values().forEach(prompts -> turns.add(prompts.entrySet().iterator()));
     Map<String, List<CellRecord>> shown = new LinkedHashMap<>();
-    while (shown.size() < MOST_PROMPTS && turns.stream().anyMatch(Iterator::hasNext)) {
-      for (Iterator<Map.Entry<String, List<CellRecord>>> turn : turns) {
-        if (shown.size() < MOST_PROMPTS && turn.hasNext()) {
-          Map.Entry<String, List<CellRecord>> next = turn.next();
-          shown.put(next.getKey(), next.getValue());
-        }
-      }
-    }
+    Turns.interleaved(List.copyOf(byPrompt.values()), cells -> cells.get(0).prompt().tag()).stream()
+        .limit(MOST_PROMPTS)
+        .forEach(cells -> shown.put(cells.get(0).prompt().id(), cells));
     return shown;
   }
 

@@ -9,42 +9,39 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
+import org.espalier.api.StrategyCard;
 import org.espalier.api.VerifierRole;
 import org.espalier.compute.Budget;
 import org.espalier.compute.ComputeUnit;
 import org.espalier.compute.Cost;
+import org.espalier.engine.Pairing;
 import org.espalier.engine.SearchEngine;
 import org.espalier.plugins.Canonical;
 import org.espalier.plugins.ConfigTree;
-import org.espalier.plugins.PluginCode;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.plugins.PluginSpec;
 import org.espalier.plugins.RecordBinder;
 import org.espalier.records.Amount;
-import org.espalier.records.CellRecord;
-import org.espalier.records.RecordLog;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
+import org.espalier.spi.ModelCard;
 import org.espalier.spi.NativeMemory;
 import org.espalier.spi.Verifier;
+import org.espalier.spi.VerifierCard;
 import org.espalier.spi.VerifierLoader;
 import org.jspecify.annotations.Nullable;
 
 /** A study whose models and verifiers are loaded, each once. Owns and closes them. */
 public final class LoadedStudy implements AutoCloseable {
-  /** What differs between the keys of one arm, model and level. */
-  private static final List<String> VARIED = List.of("prompt", "seed");
-
   private final Study study;
   private final LoadContext machine;
   private final Map<String, GenerativeModel> models = new LinkedHashMap<>();
@@ -220,12 +217,21 @@ public final class LoadedStudy implements AutoCloseable {
     return loaded.plugin();
   }
 
-  private Verifier loaded(PluginRegistry.Bound<Verifier> bound) {
+  /**
+   * A verifier that the study names.
+   *
+   * @param bound of the study
+   */
+  Verifier loaded(PluginRegistry.Bound<Verifier> bound) {
     return required(loadedVerifiers.get(bound));
   }
 
-  /** Fingerprints of a loaded plugin's code and of its members'. */
-  private List<String> code(PluginRegistry.Bound<?> bound) {
+  /**
+   * Fingerprints of a loaded plugin's code and of its members'.
+   *
+   * @param bound of the study
+   */
+  List<String> code(PluginRegistry.Bound<?> bound) {
     return required(codes.get(bound));
   }
 
@@ -238,29 +244,57 @@ public final class LoadedStudy implements AutoCloseable {
 
   private void check() {
     for (Study.Arm arm : study.arms()) {
-      for (String name : arm.models()) {
-        SearchEngine.requireCapabilities(arm.strategy().strategy().card(), model(name).card());
-      }
-      for (VerifierRole role : arm.strategy().strategy().card().roles()) {
-        if (!verifiers(arm).containsKey(role)) {
-          throw new EspalierException(
-              EspalierException.Code.CAPABILITY,
-              "The arm (%s) asks for the verifier role (%s), which the study has not."
-                  .formatted(arm.label(), role),
-              "Maybe set verifiers." + role.name().toLowerCase(Locale.ROOT) + ".");
-        }
+      try {
+        checkPairings(arm);
+      } catch (EspalierException e) {
+        throw e.at(arm.place());
       }
     }
+    checkPrompts();
     quoteSamples(searchVerifier());
     for (Study.Arm arm : study.arms()) {
       quoteSamples(searchVerifier(arm));
-      requireBounded(searchVerifier(arm));
     }
     for (Study.Arm arm : study.arms()) {
       for (String name : arm.models()) {
         for (Amount level : arm.levels()) {
           requireOneSample(arm, name, level);
         }
+      }
+    }
+  }
+
+  private void checkPairings(Study.Arm arm) {
+    StrategyCard card = arm.strategy().strategy().card();
+    for (String name : arm.models()) {
+      ModelCard searched = model(name).card();
+      Pairing.requireCapabilities(
+          card,
+          searched,
+          "strategy (%s) of the arm (%s)".formatted(card.id(), arm.label()),
+          name.equals(searched.id())
+              ? "model (" + name + ")"
+              : "model (%s, which is %s)".formatted(name, searched.id()));
+    }
+    for (VerifierRole role : card.roles()) {
+      Pairing.requireRole(verifiers(arm), role, "The arm (" + arm.label() + ")");
+    }
+  }
+
+  /** Refuses prompts that a verifier cannot judge, before anything is searched for them. */
+  private void checkPrompts() {
+    for (Verifier verifier : new LinkedHashSet<>(loadedVerifiers.values())) {
+      for (Prompt prompt : study.prompts()) {
+        verifier
+            .unsupported(prompt)
+            .ifPresent(
+                why -> {
+                  throw new EspalierException(
+                      EspalierException.Code.CAPABILITY,
+                      "The verifier (%s) cannot judge the prompt (%s: \"%s\"): %s"
+                          .formatted(verifier.card().id(), prompt.id(), prompt.text(), why),
+                      "Maybe choose another verifier, or leave out such prompts with prompts.tags.");
+                });
       }
     }
   }
@@ -281,45 +315,12 @@ public final class LoadedStudy implements AutoCloseable {
     sampleCosts.put(search, byModel);
   }
 
-  /** Every verb costs something in the unit, or is capped; else a search need not end. */
-  private void requireBounded(Verifier search) {
-    ComputeUnit unit = study.spec().budgets().unitOrDefault();
-    Map<ComputeUnit, Amount> caps = study.spec().budgets().caps();
-    boolean verifierWorks =
-        search
-                .quote(
-                    study.prompts().get(0),
-                    model(models.keySet().iterator().next()).card().width(),
-                    model(models.keySet().iterator().next()).card().height(),
-                    1)
-                .verifierFlops()
-            > 0;
-    boolean flops = unit == ComputeUnit.FLOPS || capped(caps, ComputeUnit.FLOPS);
-    boolean verify =
-        unit == ComputeUnit.VERIFIER_CALLS
-            || capped(caps, ComputeUnit.VERIFIER_CALLS)
-            || (flops && verifierWorks);
-    boolean expand = unit == ComputeUnit.NFE || capped(caps, ComputeUnit.NFE) || flops;
-    if (!verify || !expand) {
-      throw new EspalierException(
-          EspalierException.Code.BUDGET,
-          "Under a budget in %s %s is free and has no cap, so a search need not end."
-              .formatted(lower(unit), verify ? "generating" : "verifying"),
-          "Maybe add budgets.caps: {%s: 64x}, or use the unit flops."
-              .formatted(verify ? "nfe" : "verifier_calls"));
-    }
-  }
-
-  private static boolean capped(@Nullable Map<ComputeUnit, Amount> caps, ComputeUnit unit) {
-    return caps != null && caps.containsKey(unit);
-  }
-
   private static String lower(ComputeUnit unit) {
     return unit.name().toLowerCase(Locale.ROOT);
   }
 
   private void requireOneSample(Study.Arm arm, String name, Amount level) {
-    Budget budget = budget(level);
+    Budget budget = budget(arm, name, level);
     for (Prompt prompt : study.prompts()) {
       Cost cost = sampleCost(searchVerifier(arm), name, prompt);
       if (budget.unit().of(cost) > budget.limit() * (1 + 1e-12)) {
@@ -488,144 +489,46 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
-   * Every cell of the study: by seed, prompt, arm, model and level. Prompts come from all tags in
-   * turn, so that a run that is stopped early has searched about as many of each.
-   */
-  public List<Cell> cells() {
-    List<Searcher> searchers = new ArrayList<>();
-    for (Study.Arm arm : study.arms()) {
-      for (String model : arm.models()) {
-        SortedMap<String, String> key = key(arm, model);
-        for (Amount level : arm.levels()) {
-          Budget budget = budget(level);
-          key.put("budget", Canonical.json(budget));
-          searchers.add(
-              new Searcher(arm, model, level, budget, new Canonical.Template(key, VARIED)));
-        }
-      }
-    }
-    List<Prompt> prompts = PromptFiles.interleaved(study.prompts());
-    List<String> promptJson = prompts.stream().map(LoadedStudy::json).toList();
-    List<Cell> cells = new ArrayList<>();
-    for (int i = 0; i < study.spec().seedCount(); i++) {
-      long seed = study.spec().firstSeed() + i;
-      for (int p = 0; p < prompts.size(); p++) {
-        for (Searcher searcher : searchers) {
-          cells.add(
-              new Cell(
-                  searcher.keys().sha256(promptJson.get(p), String.valueOf(seed)),
-                  searcher.arm(),
-                  searcher.model(),
-                  prompts.get(p),
-                  seed,
-                  searcher.level(),
-                  searcher.budget()));
-        }
-      }
-    }
-    return cells;
-  }
-
-  /**
-   * @param arm of the study
-   * @param model that the arm searches
-   * @param level the budget as it was written
-   * @param budget what a search may spend
-   * @param keys of the cells, which differ in {@link #VARIED} only
-   */
-  private record Searcher(
-      Study.Arm arm, String model, Amount level, Budget budget, Canonical.Template keys) {}
-
-  private static String json(Prompt prompt) {
-    return Canonical.json(
-        Map.of(
-            "id", prompt.id(),
-            "text", prompt.text(),
-            "tag", prompt.tag(),
-            "metadata", prompt.metadata()));
-  }
-
-  /** What the keys of an arm's cells on a model share. */
-  private SortedMap<String, String> key(Study.Arm arm, String model) {
-    SortedMap<String, String> all = new TreeMap<>();
-    all.put("schema", Canonical.json(RecordLog.SCHEMA));
-    all.put("version", Canonical.json(Environment.version()));
-    all.put("code", Canonical.json(code(arm, model)));
-    all.put("arm", Canonical.json(arm.label()));
-    all.put("strategy", Canonical.json(arm.strategy().config()));
-    all.put("model", Canonical.json(fingerprint(model)));
-    all.put("judges", Canonical.json(judges(arm)));
-    return all;
-  }
-
-  /** Code of the engine and of every plugin that has a hand in a cell, members too. */
-  private List<String> code(Study.Arm arm, String model) {
-    List<String> all = new ArrayList<>();
-    all.add(PluginCode.fingerprint(SearchEngine.class));
-    all.add(arm.strategy().code());
-    all.addAll(code(required(study.models().get(model))));
-    all.addAll(code(arm.search()));
-    all.addAll(study.prior() == null ? List.of("none") : code(study.prior()));
-    study.evaluators().forEach(bound -> all.addAll(code(bound)));
-    return all;
-  }
-
-  private Map<String, Object> fingerprint(String name) {
-    GenerativeModel model = model(name);
-    return Map.of(
-        "config", required(study.models().get(name)).config(),
-        "weights", model.card().weightsSha256(),
-        "program", model.card().programSha256(),
-        "facts", model.card().facts());
-  }
-
-  private Map<String, Object> judges(Study.Arm arm) {
-    Map<String, Object> map = new LinkedHashMap<>();
-    map.put("search", judge(arm.search()));
-    if (study.prior() != null) {
-      map.put("prior", judge(study.prior()));
-    }
-    map.put("evaluate", study.evaluators().stream().map(this::judge).toList());
-    return map;
-  }
-
-  private Map<String, Object> judge(PluginRegistry.Bound<Verifier> bound) {
-    Verifier verifier = loaded(bound);
-    return Map.of(
-        "config", bound.config(),
-        "weights", verifier.card().weightsSha256(),
-        "program", verifier.card().programSha256(),
-        "facts", verifier.card().facts());
-  }
-
-  /**
-   * How the study's search verifier stands to its metric: {@code independent}, {@code same-metric},
-   * {@code oracle} (the very same verifier), or {@code none} without an evaluator.
-   */
-  public String independence() {
-    return independence(searchVerifier());
-  }
-
-  /**
-   * Who drives an arm's searches, as kept in its records.
+   * The budget of an arm's searches of a model at a level: with default caps where the study's own
+   * do not bound some verb.
    *
    * @param arm of the study
+   * @param model its name in the study
+   * @param level as it was written
    */
-  public CellRecord.Driver driver(Study.Arm arm) {
-    Verifier search = searchVerifier(arm);
-    return new CellRecord.Driver(
-        search.card().id(), Canonical.sha256(judge(arm.search())), independence(search));
+  public Budget budget(Study.Arm arm, String model, Amount level) {
+    return SearchEngine.bounded(
+        budget(level),
+        model(model),
+        verifiers(arm),
+        arm.strategy().strategy().card().roles(),
+        study.prompts().get(0));
   }
 
-  private String independence(Verifier search) {
-    if (evaluators.isEmpty()) {
-      return "none";
+  /** What a reader of the study should know before it runs, one sentence each; often nothing. */
+  public List<String> remarks() {
+    Map<String, Verifier> judges = new LinkedHashMap<>();
+    for (Study.Arm arm : study.arms()) {
+      Verifier search = searchVerifier(arm);
+      judges.put(search.card().id(), search);
     }
-    Verifier metric = evaluators.get(0);
-    if (metric == search) {
-      return "oracle";
-    }
-    return metric.card().metric().equals(search.card().metric()) ? "same-metric" : "independent";
+    evaluators.forEach(evaluator -> judges.put(evaluator.card().id(), evaluator));
+    List<String> remarks = new ArrayList<>();
+    models.forEach(
+        (name, model) -> {
+          int width = model.card().width();
+          int height = model.card().height();
+          judges.forEach(
+              (id, judge) -> {
+                String sees = judge.card().facts().getOrDefault(VerifierCard.SEES, "");
+                if (width != height && sees.contains(VerifierCard.MIDDLE_SQUARE)) {
+                  remarks.add(
+                      "The verifier %s sees only the middle square of the images of %s (%d x %d)."
+                          .formatted(id, name, width, height));
+                }
+              });
+        });
+    return remarks;
   }
 
   @Override

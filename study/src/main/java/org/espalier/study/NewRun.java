@@ -23,8 +23,9 @@ final class NewRun {
    * @param directory of the run, empty
    * @param loaded the study
    * @param started when, ISO 8601
+   * @param shard which of the study's cells are run
    */
-  static void write(RunDirectory directory, LoadedStudy loaded, String started) {
+  static void write(RunDirectory directory, LoadedStudy loaded, String started, Shard shard) {
     Path root = directory.root();
     Study study = loaded.study();
     try {
@@ -57,6 +58,9 @@ final class NewRun {
     run.put("file", study.source().name());
     run.put("base", study.source().base().toString());
     run.put("overrides", study.source().overrides());
+    if (!shard.equals(Shard.WHOLE)) {
+      run.put("shard", shard.toString());
+    }
     // Last: a directory with run.json has all the rest.
     RunFiles.writeJson(directory.run(), run);
   }

@@ -19,14 +19,15 @@ final class PlanFacts {
   static Map<String, Object> of(LoadedStudy loaded) {
     Study study = loaded.study();
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("cells", loaded.cells().size());
+    StudyCells cells = new StudyCells(loaded);
+    map.put("cells", cells.all().size());
     map.put("prompts", study.prompts().size());
     map.put("seeds", study.spec().seedCount());
     ComputeUnit unit = study.spec().budgets().unitOrDefault();
     map.put("unit", unit.name().toLowerCase(Locale.ROOT));
     map.put("oneSample", loaded.oneSample(unit));
     map.put("tolerance", study.spec().budgets().toleranceOrDefault());
-    map.put("independence", loaded.independence());
+    map.put("independence", cells.independence());
     Map<String, Object> models = new LinkedHashMap<>();
     loaded
         .models()
@@ -64,7 +65,8 @@ final class PlanFacts {
       if (loaded.searchVerifier(arm) != loaded.searchVerifier()) {
         line.put("verifier", card(loaded.searchVerifier(arm).card()));
       }
-      line.put("independence", loaded.driver(arm).independence());
+      line.put("independence", cells.driver(arm).independence());
+      line.put("evaluators", cells.relations(arm));
       Map<String, Object> levels = new LinkedHashMap<>();
       arm.levels().forEach(level -> levels.put(level.label(), loaded.budget(level).limit()));
       line.put("levels", levels);

@@ -18,7 +18,6 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
@@ -36,6 +35,7 @@ import org.apache.commons.csv.CSVRecord;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.plugins.NearestNames;
+import org.espalier.records.Turns;
 import org.jspecify.annotations.Nullable;
 
 /** Reads prompts in the forms in which the field keeps them. */
@@ -498,23 +498,7 @@ public final class PromptFiles {
       return tagged;
     }
     Set<Prompt> chosen = Collections.newSetFromMap(new IdentityHashMap<>());
-    chosen.addAll(interleaved(tagged).subList(0, limit));
+    chosen.addAll(Turns.interleaved(tagged, Prompt::tag).subList(0, limit));
     return tagged.stream().filter(chosen::contains).toList();
-  }
-
-  /**
-   * The same prompts, from all tags in turn: however many are taken from the start, they cover the
-   * tags evenly. Within a tag the order stays.
-   *
-   * @param prompts any
-   */
-  static List<Prompt> interleaved(List<Prompt> prompts) {
-    record Turn(int round, Prompt prompt) {}
-    Map<String, Integer> rounds = new HashMap<>();
-    return prompts.stream()
-        .map(prompt -> new Turn(rounds.merge(prompt.tag(), 1, Integer::sum), prompt))
-        .sorted(Comparator.comparingInt(Turn::round))
-        .map(Turn::prompt)
-        .toList();
   }
 }

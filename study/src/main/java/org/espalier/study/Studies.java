@@ -79,10 +79,11 @@ public final class Studies {
    *
    * @param source the study
    * @param out the run's directory, or null to make one below the study's output
+   * @param shard which of its cells are run
    * @param watcher told how it goes
    */
-  public Ended run(StudySource source, @Nullable Path out, Watcher watcher) {
-    return run(Study.bind(source, registry), out, watcher);
+  public Ended run(StudySource source, @Nullable Path out, Shard shard, Watcher watcher) {
+    return run(Study.bind(source, registry), out, shard, watcher);
   }
 
   /**
@@ -93,10 +94,10 @@ public final class Studies {
    * @param watcher told how it goes
    */
   public Ended repeat(RunDirectory earlier, Path out, Watcher watcher) {
-    return run(bind(earlier, List.of()), out, watcher);
+    return run(bind(earlier, List.of()), out, shard(earlier), watcher);
   }
 
-  private Ended run(Study study, @Nullable Path out, Watcher watcher) {
+  private Ended run(Study study, @Nullable Path out, Shard shard, Watcher watcher) {
     Instant now = Instant.now();
     String name = study.spec().study() + "-" + STAMP.format(now);
     RunDirectory.requireUsable(out == null ? study.output().resolve(name + "-new") : out);
@@ -108,8 +109,8 @@ public final class Studies {
               out == null ? RunDirectory.claimFresh(study.output(), name) : RunDirectory.claim(out);
           RunDirectory directory = claim.directory();
           try (watcher) {
-            NewRun.write(directory, loaded, now.toString());
-            return execute(loaded, directory, Found.read(directory), watcher);
+            NewRun.write(directory, loaded, now.toString(), shard);
+            return execute(loaded, directory, Found.read(directory), shard, watcher);
           } finally {
             release(claim.lock(), watcher);
           }
@@ -158,7 +159,10 @@ public final class Studies {
       CompletableFuture<Found> reading = CompletableFuture.supplyAsync(() -> Found.read(directory));
       Study study = bind(directory, overrides);
       requireSame(directory, study);
-      return loaded(study, watcher, loaded -> execute(loaded, directory, joined(reading), watcher));
+      return loaded(
+          study,
+          watcher,
+          loaded -> execute(loaded, directory, joined(reading), shard(directory), watcher));
     } finally {
       release(lock, watcher);
     }
@@ -187,11 +191,17 @@ public final class Studies {
     return hash.substring(0, Math.min(8, hash.length()));
   }
 
-  private Ended execute(LoadedStudy loaded, RunDirectory directory, Found found, Watcher watcher) {
+  private static Shard shard(RunDirectory run) {
+    return Shard.of(RunFiles.json(run.run()).path("shard").asText(Shard.WHOLE.toString()));
+  }
+
+  private Ended execute(
+      LoadedStudy loaded, RunDirectory directory, Found found, Shard shard, Watcher watcher) {
     found.content().notes().forEach(watcher::note);
     RecordLog.repair(directory.records(), found.content());
-    List<Cell> cells = loaded.cells();
-    requireKnown(directory, found.content().records(), cells);
+    List<Cell> all = new StudyCells(loaded).all();
+    requireKnown(directory, found.content().records(), all);
+    List<Cell> cells = shard.of(all);
     List<Cell> open = cells.stream().filter(cell -> !found.done().contains(cell.key())).toList();
     watcher.started(directory, cells.size(), cells.size() - open.size());
     StudySpec.Engine settings = loaded.study().spec().engineOrDefault();

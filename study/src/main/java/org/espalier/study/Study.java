@@ -49,13 +49,15 @@ public record Study(
    * @param models names of the models searched
    * @param levels budget levels
    * @param search drives its searches: its own verifier, or the study's
+   * @param place where it stands, for errors
    */
   public record Arm(
       String label,
       PluginRegistry.BoundStrategy strategy,
       List<String> models,
       List<Amount> levels,
-      PluginRegistry.Bound<Verifier> search) {}
+      PluginRegistry.Bound<Verifier> search,
+      String place) {}
 
   /**
    * Binds a study.
@@ -126,7 +128,8 @@ public record Study(
               registry.strategy(place),
               List.copyOf(names),
               levels == null ? spec.budgets().levels() : levels,
-              own == null ? search : registry.verifier(own)));
+              own == null ? search : registry.verifier(own),
+              place.tree().at(place.node())));
     }
     return new Study(source, spec, prompts.get(), arms, models, search, prior, evaluators);
   }

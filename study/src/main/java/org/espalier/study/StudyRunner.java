@@ -32,8 +32,6 @@ import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
 import org.espalier.records.RunFiles;
 import org.espalier.records.WholeFile;
-import org.espalier.spi.Artifact;
-import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.jspecify.annotations.Nullable;
@@ -61,6 +59,7 @@ public final class StudyRunner {
   public record Result(int done, int failed) {}
 
   private final LoadedStudy loaded;
+  private final StudyCells cells;
   private final RunDirectory directory;
   private final SearchEngine engine;
   private final AtomicBoolean stopped = new AtomicBoolean();
@@ -74,6 +73,7 @@ public final class StudyRunner {
    */
   public StudyRunner(LoadedStudy loaded, RunDirectory directory, SearchEngine engine) {
     this.loaded = loaded;
+    cells = new StudyCells(loaded);
     this.directory = directory;
     this.engine = engine;
   }
@@ -254,49 +254,32 @@ public final class StudyRunner {
 
   private static Cost judge(
       Verifier evaluator, Cell cell, RgbImage image, List<CellRecord.Judged> into) {
-    Verdict verdict = verdict(evaluator, cell, image);
+    SearchEngine.Judged judged = judge(evaluator, cell, image);
     String id = evaluator.card().id();
-    if (verdict instanceof Verdict.Scored scored) {
+    if (judged.verdict() instanceof Verdict.Scored scored) {
       into.add(
           new CellRecord.Judged(
               id,
               scored.value(),
               scored.parts().isEmpty() ? null : new TreeMap<>(scored.parts()),
               null));
-    } else {
-      String reason = verdict instanceof Verdict.Failed failed ? failed.reason() : "no verdict";
-      into.add(new CellRecord.Judged(id, null, null, reason));
+    } else if (judged.verdict() instanceof Verdict.Failed failed) {
+      into.add(new CellRecord.Judged(id, null, null, failed.reason()));
     }
-    return evaluator.quote(cell.prompt(), image.width(), image.height(), 1);
+    return judged.cost();
   }
 
   /** What an evaluator says. If it fails in any way, its verdict is lost, but not the search. */
-  private static Verdict verdict(Verifier evaluator, Cell cell, RgbImage image) {
-    // A copy: what an evaluator does to its image changes nothing that is saved or judged by
-    // others.
-    RgbImage copy = new RgbImage(image.width(), image.height(), image.rgb().clone());
-    List<Judgement> batch = List.of(new Judgement(cell.file(), cell.prompt(), Artifact.of(copy)));
+  private static SearchEngine.Judged judge(Verifier evaluator, Cell cell, RgbImage image) {
     try {
-      List<Verdict> verdicts;
-      // A verifier is called by one thread at a time; the engine locks it in the same way.
-      synchronized (evaluator) {
-        verdicts = evaluator.verify(batch);
-      }
-      requireNotInterrupted();
-      if (verdicts == null || verdicts.size() != 1 || verdicts.get(0) == null) {
-        return new Verdict.Failed(
-            "the evaluator gave %s verdicts for one image"
-                .formatted(verdicts == null ? "no" : verdicts.size()));
-      }
-      return verdicts.get(0);
+      return SearchEngine.judge(
+          evaluator, cell.file(), cell.prompt(), image, EngineOptions.defaults());
     } catch (EspalierException e) {
       if (e.code() == EspalierException.Code.RESOURCE) {
         throw e;
       }
-      return new Verdict.Failed("the evaluator failed: " + e.getMessage());
-    } catch (Throwable e) {
-      Thread.interrupted();
-      return new Verdict.Failed("the evaluator failed: " + e);
+      return new SearchEngine.Judged(
+          new Verdict.Failed("the evaluator failed: " + e.getMessage()), Cost.ZERO);
     }
   }
 
@@ -330,7 +313,7 @@ public final class StudyRunner {
         cell.arm().label(),
         cell.arm().strategy().strategy().card().id(),
         cell.model(),
-        loaded.driver(cell.arm()),
+        cells.driver(cell.arm()),
         new CellRecord.PromptText(cell.prompt().id(), cell.prompt().tag(), cell.prompt().text()),
         cell.seed(),
         cell.level().label(),

@@ -30,11 +30,10 @@ public record StudySource(String name, String text, Path base, List<String> over
    * @param overrides {@code key=value}, in order
    */
   public static StudySource read(Path file, List<String> overrides) {
-    ConfigTree.read(file);
     Path parent = file.toAbsolutePath().getParent();
     return new StudySource(
         file.toString(),
-        RunFiles.text(file),
+        ConfigTree.text(file),
         parent == null ? Path.of("").toAbsolutePath() : parent,
         overrides);
   }

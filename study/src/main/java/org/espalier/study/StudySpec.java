@@ -42,28 +42,34 @@ public record StudySpec(
   public StudySpec {
     if (study != null && !study.matches("[A-Za-z0-9][A-Za-z0-9._-]{0,79}")) {
       throw EspalierException.config(
-          "The study's name (" + study + ") becomes a directory's name and must be plain.",
-          "Maybe use letters, digits, dot, hyphen and underscore.");
+              "The study's name (" + study + ") becomes a directory's name and must be plain.",
+              "Maybe use letters, digits, dot, hyphen and underscore.")
+          .about("study");
     }
     if (seeds != null && (seeds < 1 || seeds > 10_000)) {
       throw EspalierException.config(
-          "The number of seeds (" + seeds + ") must lie in [1, 10000].", "Maybe set seeds: 3.");
+              "The number of seeds (" + seeds + ") must lie in [1, 10000].", "Maybe set seeds: 3.")
+          .about("seeds");
     }
     if (firstSeed(seed) > Long.MAX_VALUE - seedCount(seeds) + 1) {
       throw EspalierException.config(
-          "The seeds from %d on leave the range of 64 bits after %d of %d."
-              .formatted(seed, Long.MAX_VALUE - firstSeed(seed) + 1, seedCount(seeds)),
-          "Maybe set a smaller seed.");
+              "The seeds from %d on leave the range of 64 bits after %d of %d."
+                  .formatted(seed, Long.MAX_VALUE - firstSeed(seed) + 1, seedCount(seeds)),
+              "Maybe set a smaller seed.")
+          .about("seed");
     }
     if (output != null && output.indexOf('\0') >= 0) {
       throw EspalierException.config(
-          "The output has a character (NUL) that no path has.", "Maybe set output: runs.");
+              "The output has a character (NUL) that no path has.", "Maybe set output: runs.")
+          .about("output");
     }
     if (models != null && models.isEmpty()) {
-      throw EspalierException.config("The study has no model.", "Maybe add one under models.");
+      throw EspalierException.config("The study has no model.", "Maybe add one under models.")
+          .about("models");
     }
     if (arms != null && arms.isEmpty()) {
-      throw EspalierException.config("The study has no arm.", "Maybe add one under arms.");
+      throw EspalierException.config("The study has no arm.", "Maybe add one under arms.")
+          .about("arms");
     }
   }
 
@@ -120,11 +126,13 @@ public record StudySpec(
       }
       if (files != null && files.isEmpty()) {
         throw EspalierException.config(
-            "The list of prompt files is empty.", "Maybe name one under prompts.files.");
+                "The list of prompt files is empty.", "Maybe name one under prompts.files.")
+            .about("files");
       }
       if (limit != null && limit < 1) {
         throw EspalierException.config(
-            "The number of prompts (" + limit + ") must be positive.", "Maybe set limit: 12.");
+                "The number of prompts (" + limit + ") must be positive.", "Maybe set limit: 12.")
+            .about("limit");
       }
     }
 
@@ -152,19 +160,23 @@ public record StudySpec(
       requireLevels(levels);
       if (unit == ComputeUnit.SECONDS) {
         throw EspalierException.config(
-            "The budget's unit (seconds) differs between runs, so nothing would repeat.",
-            "Maybe set unit: flops, and seconds under caps.");
+                "The budget's unit (seconds) differs between runs, so nothing would repeat.",
+                "Maybe set unit: flops, and seconds under caps.")
+            .about("unit");
       }
       if (tolerance != null && !(tolerance >= 0 && tolerance < 1)) {
         throw EspalierException.config(
-            "The tolerance (" + tolerance + ") must lie in [0, 1).", "Maybe set tolerance: 0.05.");
+                "The tolerance (" + tolerance + ") must lie in [0, 1).",
+                "Maybe set tolerance: 0.05.")
+            .about("tolerance");
       }
       if (caps != null
           && caps.containsKey(ComputeUnit.SECONDS)
           && caps.get(ComputeUnit.SECONDS).relative()) {
         throw EspalierException.config(
-            "A cap in seconds (" + caps.get(ComputeUnit.SECONDS) + ") cannot be a multiple.",
-            "Maybe write a number of seconds under caps.");
+                "A cap in seconds (" + caps.get(ComputeUnit.SECONDS) + ") cannot be a multiple.",
+                "Maybe write a number of seconds under caps.")
+            .about("caps");
       }
     }
 
@@ -184,14 +196,16 @@ public record StudySpec(
       return;
     }
     if (levels.isEmpty()) {
-      throw EspalierException.config("There is no budget level.", "Maybe set levels: [1x, 4x].");
+      throw EspalierException.config("There is no budget level.", "Maybe set levels: [1x, 4x].")
+          .about("levels");
     }
     record Size(double value, boolean relative) {}
     Set<Size> sizes = new HashSet<>();
     for (Amount level : levels) {
       if (!sizes.add(new Size(level.value(), level.relative()))) {
         throw EspalierException.config(
-            "The budget level (" + level.label() + ") is given twice.", "Maybe remove one.");
+                "The budget level (" + level.label() + ") is given twice.", "Maybe remove one.")
+            .about("levels");
       }
     }
   }
@@ -226,15 +240,17 @@ public record StudySpec(
       requireLevels(levels);
       if (models != null && models.isEmpty()) {
         throw EspalierException.config(
-            "The arm searches no model: its list of models is empty.",
-            "Maybe leave models out: the arm then searches all.");
+                "The arm searches no model: its list of models is empty.",
+                "Maybe leave models out: the arm then searches all.")
+            .about("models");
       }
       if (models != null) {
         Set<String> distinct = new HashSet<>();
         for (String model : models) {
           if (!distinct.add(model)) {
             throw EspalierException.config(
-                "The arm names the model (" + model + ") twice.", "Maybe remove one.");
+                    "The arm names the model (" + model + ") twice.", "Maybe remove one.")
+                .about("models");
           }
         }
       }
@@ -263,16 +279,19 @@ public record StudySpec(
     public Engine {
       if (batch != null && (batch < 1 || batch > 4096)) {
         throw EspalierException.config(
-            "The batch size (" + batch + ") must lie in [1, 4096].", "Maybe set batch: 8.");
+                "The batch size (" + batch + ") must lie in [1, 4096].", "Maybe set batch: 8.")
+            .about("batch");
       }
       if (jobs != null && (jobs < 1 || jobs > 256)) {
         throw EspalierException.config(
-            "The number of jobs (" + jobs + ") must lie in [1, 256].", "Maybe set jobs: 1.");
+                "The number of jobs (" + jobs + ") must lie in [1, 256].", "Maybe set jobs: 1.")
+            .about("jobs");
       }
       if (device != null && !device.matches("cpu|auto|gpu(:\\d+)?")) {
         throw EspalierException.config(
-            "The device (" + device + ") is unknown.",
-            "Maybe set device: cpu, gpu, gpu:0 or auto.");
+                "The device (" + device + ") is unknown.",
+                "Maybe set device: cpu, gpu, gpu:0 or auto.")
+            .about("device");
       }
       if (memory != null) {
         NativeMemory.of(memory); // complains where it is not a size

@@ -90,7 +90,7 @@ class CellsTest {
     PluginRegistry registry = PluginRegistry.discover(plugins);
     Study study = Study.bind(StudySource.read(file, List.of()), registry);
     try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
-      return loaded.cells();
+      return new StudyCells(loaded).all();
     }
   }
 

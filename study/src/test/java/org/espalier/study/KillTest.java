@@ -58,7 +58,7 @@ class KillTest {
     Files.writeString(study, STUDY);
     Path whole = directory.resolve("whole");
     new Studies(PluginRegistry.discover(getClass().getClassLoader()), new SearchEngine())
-        .run(StudySource.read(study, List.of()), whole, new Silent());
+        .run(StudySource.read(study, List.of()), whole, Shard.WHOLE, new Silent());
     List<String> expected = withoutTimes(whole);
     assertThat(expected).hasSize(96);
 

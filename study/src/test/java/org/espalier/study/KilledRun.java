@@ -43,7 +43,7 @@ public final class KilledRun {
     if (Files.exists(out.resolve("run.json"))) {
       studies.resume(RunDirectory.open(out), List.of(), watcher);
     } else {
-      studies.run(StudySource.read(Path.of(args[0]), List.of()), out, watcher);
+      studies.run(StudySource.read(Path.of(args[0]), List.of()), out, Shard.WHOLE, watcher);
     }
     say("ended");
   }

@@ -1,10 +1,12 @@
 package org.espalier.verifiers;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
@@ -67,7 +69,11 @@ public final class AestheticProvider implements VerifierProvider<AestheticConfig
                 null,
                 device,
                 WeightSource.sha256(files),
-                "not stated (LAION's predictor: Apache-2.0; OpenAI's CLIP: MIT)"));
+                Provenance.of(
+                    MissingNode.getInstance(),
+                    "LAION's predictor: Apache-2.0; OpenAI's CLIP: MIT",
+                    Set.of("clip"),
+                    Set.of("openai-wit", "sac", "logos", "ava"))));
       } catch (RuntimeException e) {
         clip.close();
         throw e;

@@ -29,20 +29,21 @@ final class AestheticVerifier extends PixelVerifier {
             "aesthetic",
             parts.weightsSha256(),
             head.sha256(),
-            parts.licence(),
+            parts.provenance().licence(),
             parts.transform().describe(),
             OptionalInt.empty(),
             "about 1 to 10, not limited",
             "aesthetic",
-            Map.of(
-                "clip-program-sha256",
-                clip.programSha256(),
-                "image-size",
-                String.valueOf(architecture.imageSize()),
-                "prompt",
-                "not read",
-                "dtype",
-                "float32")));
+            parts.facts(
+                Map.of(
+                    "clip-program-sha256",
+                    clip.programSha256(),
+                    "image-size",
+                    String.valueOf(architecture.imageSize()),
+                    "prompt",
+                    "not read",
+                    "dtype",
+                    "float32"))));
     this.clip = clip;
     this.head = head;
     this.architecture = architecture;

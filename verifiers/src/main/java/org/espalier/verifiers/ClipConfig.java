@@ -20,7 +20,8 @@ public record ClipConfig(String weights) {
   static String requireWeights(@Nullable String weights, String possible) {
     if (weights == null || weights.isBlank()) {
       throw EspalierException.config(
-          "The verifier's weights are missing.", "Maybe set weights: " + possible + ".");
+              "The verifier's weights are missing.", "Maybe set weights: " + possible + ".")
+          .about("weights");
     }
     return weights;
   }

@@ -66,7 +66,7 @@ abstract class ClipFamilyProvider<C extends Record> implements VerifierProvider<
                 tokenizer,
                 device,
                 opened.source().sha256(),
-                opened.json().path("licence").asText("not stated (" + score.licence() + ")")));
+                score.provenance(opened.json())));
       } catch (RuntimeException e) {
         tokenizer.close();
         throw e;

@@ -1,7 +1,9 @@
 package org.espalier.verifiers;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * What verifiers of CLIP's form make of the cosine between image and text. Each has one formula and
@@ -14,7 +16,9 @@ enum ClipScore {
       "clip-score",
       "[-100, 100]: 100 x cosine",
       "OpenAI's CLIP: MIT",
-      "openai/clip-vit-base-patch32") {
+      "openai/clip-vit-base-patch32",
+      Set.of("clip"),
+      Set.of("openai-wit")) {
     @Override
     double value(double cosine, double logit) {
       return 100 * cosine;
@@ -33,7 +37,9 @@ enum ClipScore {
       "pickscore",
       "about [-100, 100], usually 15 to 25: exp(logit_scale) x cosine",
       "PickScore_v1: MIT",
-      "yuvalkirstain/PickScore_v1") {
+      "yuvalkirstain/PickScore_v1",
+      Set.of("clip", "clip-vit-h-14-laion"),
+      Set.of("laion-2b", "pick-a-pic")) {
     @Override
     double value(double cosine, double logit) {
       return logit;
@@ -45,7 +51,9 @@ enum ClipScore {
       "hps-v2",
       "[-1, 1], usually 0.2 to 0.35: cosine",
       "HPSv2: Apache-2.0",
-      "xswu/HPSv2") {
+      "xswu/HPSv2",
+      Set.of("clip", "clip-vit-h-14-laion"),
+      Set.of("laion-2b", "hpd")) {
     @Override
     double value(double cosine, double logit) {
       return cosine;
@@ -57,13 +65,24 @@ enum ClipScore {
   private final String range;
   private final String licence;
   private final String example;
+  private final Set<String> families;
+  private final Set<String> data;
 
-  ClipScore(String id, String metric, String range, String licence, String example) {
+  ClipScore(
+      String id,
+      String metric,
+      String range,
+      String licence,
+      String example,
+      Set<String> families,
+      Set<String> data) {
     this.id = id;
     this.metric = metric;
     this.range = range;
     this.licence = licence;
     this.example = example;
+    this.families = families;
+    this.data = data;
   }
 
   /**
@@ -91,9 +110,9 @@ enum ClipScore {
     return range;
   }
 
-  /** Of the published weights. */
-  String licence() {
-    return licence;
+  /** Where a checkpoint comes from, by its configuration or as the published ones. */
+  Provenance provenance(JsonNode json) {
+    return Provenance.of(json, licence, families, data);
   }
 
   /** A snapshot that is published. */

@@ -5,6 +5,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.espalier.api.Verdict;
+import org.espalier.spi.ImageFeatures;
+import org.espalier.spi.RgbImage;
 import org.espalier.spi.VerifierCard;
 import org.espalier.torch.RowExecutor;
 import org.espalier.torch.Tokens;
@@ -15,7 +17,7 @@ import org.espalier.torch.TorchTensor;
  * times the learned temperature; of CLIPScore {@code clip-score}, the published 2.5 * max(cosine,
  * 0); {@code truncated}.
  */
-final class ClipVerifier extends PixelVerifier {
+final class ClipVerifier extends PixelVerifier implements ImageFeatures {
   private static final int EMBEDDINGS_HELD = 1024;
 
   private final ClipScore score;
@@ -30,20 +32,21 @@ final class ClipVerifier extends PixelVerifier {
             score.id(),
             parts.weightsSha256(),
             network.programSha256(),
-            parts.licence(),
+            parts.provenance().licence(),
             parts.transform().describe(),
             OptionalInt.of(architecture.text().maxPositionEmbeddings()),
             score.range(),
             score.metric(),
-            Map.of(
-                "image-size",
-                String.valueOf(architecture.imageSize()),
-                "image-flops",
-                String.valueOf(architecture.imageFlops()),
-                "dtype",
-                "float32",
-                "text",
-                "charged with each image; its embedding is held from image to image")));
+            parts.facts(
+                Map.of(
+                    "image-size",
+                    String.valueOf(architecture.imageSize()),
+                    "image-flops",
+                    String.valueOf(architecture.imageFlops()),
+                    "dtype",
+                    "float32",
+                    "text",
+                    "charged with each image; its embedding is held from image to image"))));
     this.score = score;
     this.network = network;
     this.architecture = architecture;
@@ -111,6 +114,19 @@ final class ClipVerifier extends PixelVerifier {
           verdict(score.value(cosine, logit), batch.get(i).text(), score.parts(cosine, logit)));
     }
     return verdicts;
+  }
+
+  @Override
+  public List<float[]> features(List<RgbImage> images) {
+    return RowExecutor.map(
+        device(),
+        images,
+        image -> {
+          try (TorchTensor unit =
+              network.embedImages(prepare(image), 1, architecture.imageSize())) {
+            return unit.toFloats();
+          }
+        });
   }
 
   @Override

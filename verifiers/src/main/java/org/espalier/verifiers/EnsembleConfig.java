@@ -32,23 +32,26 @@ public record EnsembleConfig(
       @Nullable String calibration) {
     if (members == null || members.isEmpty()) {
       throw EspalierException.config(
-          "The ensemble has no members.",
-          "Maybe set members: [{id: clip, weights: nano}, {id: image-reward, weights: nano}].");
+              "The ensemble has no members.",
+              "Maybe set members: [{id: clip, weights: nano}, {id: image-reward, weights: nano}].")
+          .about("members");
     }
     List<Map<String, Object>> copies = new ArrayList<>();
     for (Map<String, Object> member : members) {
       if (!(member.get("id") instanceof String)) {
         throw EspalierException.config(
-            "A member of the ensemble (" + member + ") has no id.",
-            "Maybe write {id: clip, weights: nano}.");
+                "A member of the ensemble (" + member + ") has no id.",
+                "Maybe write {id: clip, weights: nano}.")
+            .about("members");
       }
       copies.add(new LinkedHashMap<>(member));
     }
     if (calibration == null || calibration.isBlank()) {
       throw EspalierException.config(
-          "The ensemble has no calibration, without which scores of different verifiers cannot be"
-              + " compared.",
-          "Maybe set calibration: nano, or a file with the members' scores on a set of images.");
+              "The ensemble has no calibration, without which scores of different verifiers cannot be"
+                  + " compared.",
+              "Maybe set calibration: nano, or a file with the members' scores on a set of images.")
+          .about("calibration");
     }
     this.members = List.copyOf(copies);
     this.aggregation = aggregation == null ? Aggregation.RANK : aggregation;

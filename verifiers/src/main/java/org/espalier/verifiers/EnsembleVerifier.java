@@ -12,6 +12,7 @@ import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Judgement;
+import org.espalier.spi.Lineage;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
 import org.espalier.spi.WorkCounters;
@@ -59,10 +60,20 @@ final class EnsembleVerifier implements Verifier {
                 ? "[0, 1]: mean percentile among the calibration's scores"
                 : "unbounded: mean z-score",
             "ensemble(" + each(m -> m.verifier.card().metric()) + ")",
-            Map.of(
-                "aggregation", kebab(aggregation),
-                "members", each(m -> m.name + " x " + m.weight),
-                "calibration-scores", each(m -> String.valueOf(m.distribution.scores().size()))));
+            facts());
+  }
+
+  private Map<String, String> facts() {
+    Map<String, String> facts = new LinkedHashMap<>();
+    Lineage.together(members.stream().map(m -> m.verifier.card()).toList())
+        .ifPresent(lineage -> facts.putAll(lineage.facts()));
+    facts.put(
+        VerifierCard.SEES,
+        each(m -> m.verifier.card().facts().getOrDefault(VerifierCard.SEES, "not stated")));
+    facts.put("aggregation", kebab(aggregation));
+    facts.put("members", each(m -> m.name + " x " + m.weight));
+    facts.put("calibration-scores", each(m -> String.valueOf(m.distribution.scores().size())));
+    return facts;
   }
 
   private static String kebab(Aggregation aggregation) {

@@ -41,9 +41,10 @@ public record GenEvalConfig(
       @Nullable Double positionThreshold) {
     if (weights == null || weights.isBlank()) {
       throw EspalierException.config(
-          "GenEval has no detector.",
-          "Maybe set weights: a snapshot of facebook/mask2former-swin-small-coco-instance, or the"
-              + " mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco.pth of GenEval's own script.");
+              "GenEval has no detector.",
+              "Maybe set weights: a snapshot of facebook/mask2former-swin-small-coco-instance, or the"
+                  + " mask2former_swin-s-p4-w7-224_lsj_8x2_50e_coco.pth of GenEval's own script.")
+          .about("weights");
     }
     this.weights = weights;
     this.clip = clip;

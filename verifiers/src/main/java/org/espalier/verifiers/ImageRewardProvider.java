@@ -2,6 +2,7 @@ package org.espalier.verifiers;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
+import java.util.Set;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
@@ -53,10 +54,11 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
                 tokenizer,
                 device,
                 opened.source().sha256(),
-                opened
-                    .json()
-                    .path("licence")
-                    .asText("not stated (THUDM's ImageReward: Apache-2.0)")));
+                Provenance.of(
+                    opened.json(),
+                    "THUDM's ImageReward: Apache-2.0",
+                    Set.of("blip"),
+                    Set.of("imagereward-db"))));
       } catch (RuntimeException e) {
         tokenizer.close();
         throw e;

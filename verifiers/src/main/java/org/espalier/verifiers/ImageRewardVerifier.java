@@ -28,16 +28,17 @@ final class ImageRewardVerifier extends PixelVerifier {
             "image-reward",
             parts.weightsSha256(),
             network.programSha256(),
-            parts.licence(),
+            parts.provenance().licence(),
             parts.transform().describe(),
             OptionalInt.of(textLimit),
             "unbounded; mean 0, deviation 1 over the reference set",
             "image-reward",
-            Map.of(
-                "image-size", String.valueOf(architecture.imageSize()),
-                "mean", String.valueOf(architecture.mean()),
-                "std", String.valueOf(architecture.std()),
-                "dtype", "float32")));
+            parts.facts(
+                Map.of(
+                    "image-size", String.valueOf(architecture.imageSize()),
+                    "mean", String.valueOf(architecture.mean()),
+                    "std", String.valueOf(architecture.std()),
+                    "dtype", "float32"))));
     this.network = network;
     this.architecture = architecture;
   }

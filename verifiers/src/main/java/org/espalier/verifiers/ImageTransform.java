@@ -8,6 +8,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
+import org.espalier.spi.VerifierCard;
 import org.espalier.weights.ModelJson;
 
 /**
@@ -333,6 +334,14 @@ public record ImageTransform(
           "Maybe the file belongs to another checkpoint.");
     }
     return this;
+  }
+
+  /** What part of an image that is not square is seen, in words, for a card. */
+  String sees() {
+    if (resize instanceof Resize.Exact e) {
+      return e.width == e.height ? "all of the image, squeezed to a square" : "all of the image";
+    }
+    return crop.isEmpty() ? "all of the image" : VerifierCard.MIDDLE_SQUARE;
   }
 
   /** In words, for a card. */

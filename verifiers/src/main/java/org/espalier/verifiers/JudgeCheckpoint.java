@@ -51,7 +51,8 @@ record JudgeCheckpoint<P>(
         "<image>",
         "<|im_start|>user\n<image>\n{question}<|im_end|>\n<|im_start|>assistant\n",
         "llava-hf's checkpoints: Apache-2.0",
-        "llava-hf/llava-onevision-qwen2-7b-ov-hf"),
+        "llava-hf/llava-onevision-qwen2-7b-ov-hf",
+        Set.of("llava-onevision", "qwen2", "siglip")),
     /** The same in the layout of its authors, whose chats begin with a system message. */
     LLAVA_NEXT(
         "llava",
@@ -59,7 +60,8 @@ record JudgeCheckpoint<P>(
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<image>\n"
             + "{question}<|im_end|>\n<|im_start|>assistant\n",
         "lmms-lab's checkpoints: Apache-2.0",
-        "lmms-lab/llava-onevision-qwen2-7b-ov"),
+        "lmms-lab/llava-onevision-qwen2-7b-ov",
+        Set.of("llava-onevision", "qwen2", "siglip")),
     /** Qwen2.5-VL. */
     QWEN2_5_VL(
         "qwen2_5_vl",
@@ -68,7 +70,8 @@ record JudgeCheckpoint<P>(
             + "<|vision_start|><|image_pad|><|vision_end|>{question}<|im_end|>\n"
             + "<|im_start|>assistant\n",
         "Qwen2.5-VL-7B: Apache-2.0, 3B: research only",
-        "Qwen/Qwen2.5-VL-7B-Instruct"),
+        "Qwen/Qwen2.5-VL-7B-Instruct",
+        Set.of("qwen-vl", "qwen2.5-vl")),
     /** Qwen3-VL. */
     QWEN3_VL(
         "qwen3_vl",
@@ -76,20 +79,29 @@ record JudgeCheckpoint<P>(
         "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{question}<|im_end|>\n"
             + "<|im_start|>assistant\n",
         "Qwen3-VL: Apache-2.0",
-        "Qwen/Qwen3-VL-8B-Instruct");
+        "Qwen/Qwen3-VL-8B-Instruct",
+        Set.of("qwen-vl", "qwen3-vl"));
 
     private final String modelType;
     private final String image;
     private final String chat;
     private final String licence;
     private final String example;
+    private final Set<String> families;
 
-    Form(String modelType, String image, String chat, String licence, String example) {
+    Form(
+        String modelType,
+        String image,
+        String chat,
+        String licence,
+        String example,
+        Set<String> families) {
       this.modelType = modelType;
       this.image = image;
       this.chat = chat;
       this.licence = licence;
       this.example = example;
+      this.families = families;
     }
 
     /** A snapshot that is published. */
@@ -105,9 +117,14 @@ record JudgeCheckpoint<P>(
    * @param lead with which the answer begins, before it is read off; may be empty
    * @param answer made with the model's tokenizer
    * @param metric where it is not the answer's, else empty
+   * @param data on which the published checkpoints were trained besides their families' own
    */
   record Asked(
-      String question, String lead, Function<TextTokenizer, JudgeAnswer> answer, String metric) {}
+      String question,
+      String lead,
+      Function<TextTokenizer, JudgeAnswer> answer,
+      String metric,
+      Set<String> data) {}
 
   /**
    * Opens a checkpoint and checks it.
@@ -234,7 +251,7 @@ record JudgeCheckpoint<P>(
               id,
               asked.metric,
               source.sha256(),
-              json.path("licence").asText("not stated (" + form.licence + ")"),
+              Provenance.of(json, form.licence, form.families, asked.data),
               Map.of("question", asked.question, "answer-begins", asked.lead)));
     } catch (RuntimeException e) {
       tokenizer.close();

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -74,7 +75,7 @@ final class JudgeQuestion {
     int at = 0;
     while (markers.find()) {
       add(chat.substring(at, markers.start()));
-      pieces.add(new Piece("", marks.get(markers.group())));
+      pieces.add(new Piece("", Objects.requireNonNull(marks.get(markers.group()))));
       at = markers.end();
     }
     add(chat.substring(at));

@@ -32,11 +32,15 @@ final class JudgeVerifier<P> extends NetworkVerifier<P> {
    * @param id of the provider
    * @param metric where it is not the answer's, else empty
    * @param weightsSha256 over all weights, hex
-   * @param licence of the weights
+   * @param provenance of the weights
    * @param facts for its card
    */
   record Origin(
-      String id, String metric, String weightsSha256, String licence, Map<String, String> facts) {}
+      String id,
+      String metric,
+      String weightsSha256,
+      Provenance provenance,
+      Map<String, String> facts) {}
 
   JudgeVerifier(
       VisionLanguageModel<P> model,
@@ -57,12 +61,12 @@ final class JudgeVerifier<P> extends NetworkVerifier<P> {
             origin.id,
             origin.weightsSha256,
             model.programSha256(),
-            origin.licence,
+            origin.provenance.licence(),
             model.preprocessing(),
             OptionalInt.of(question.limit()),
             answer.range(),
             origin.metric.isEmpty() ? answer.metric() : origin.metric,
-            facts);
+            origin.provenance.facts("all of the image", facts));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package org.espalier.verifiers;
 
+import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.verifiers.JudgeCheckpoint.Asked;
 import org.jspecify.annotations.Nullable;
@@ -35,8 +36,9 @@ public record LlavaOnevisionConfig(String weights, String question, String yes, 
   static String requirePlace(String question) {
     if (!question.contains(JudgeQuestion.PROMPT)) {
       throw EspalierException.config(
-          "The question (" + question + ") does not ask for the prompt.",
-          "Maybe write " + JudgeQuestion.PROMPT + " where the prompt is to stand.");
+              "The question (" + question + ") does not ask for the prompt.",
+              "Maybe write " + JudgeQuestion.PROMPT + " where the prompt is to stand.")
+          .about("question");
     }
     return question;
   }
@@ -44,12 +46,14 @@ public record LlavaOnevisionConfig(String weights, String question, String yes, 
   static void requireAnswers(String yes, String no) {
     if (yes.isEmpty() || no.isEmpty() || yes.equals(no)) {
       throw EspalierException.config(
-          "The answers (\"" + yes + "\" and \"" + no + "\") are empty or the same.",
-          "Maybe use Yes and No.");
+              "The answers (\"" + yes + "\" and \"" + no + "\") are empty or the same.",
+              "Maybe use Yes and No.")
+          .about("no");
     }
   }
 
   Asked asked() {
-    return new Asked(question, "", tokenizer -> JudgeAnswer.YesNo.of(tokenizer, yes, no), "");
+    return new Asked(
+        question, "", tokenizer -> JudgeAnswer.YesNo.of(tokenizer, yes, no), "", Set.of());
   }
 }

@@ -1,6 +1,7 @@
 package org.espalier.verifiers;
 
 import java.util.List;
+import java.util.Map;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.VerifierCard;
 import org.espalier.torch.Device;
@@ -19,14 +20,19 @@ abstract class PixelVerifier extends NetworkVerifier<float[]> {
    * @param tokenizer reads prompts; null where they are not read
    * @param device where the network computes
    * @param weightsSha256 over all weights, hex
-   * @param licence of the weights
+   * @param provenance of the weights
    */
   record Parts(
       ImageTransform transform,
       @Nullable TextTokenizer tokenizer,
       Device device,
       String weightsSha256,
-      String licence) {}
+      Provenance provenance) {
+    /** Facts of a card, with those that all such verifiers state. */
+    Map<String, String> facts(Map<String, String> own) {
+      return provenance.facts(transform.sees(), own);
+    }
+  }
 
   private final Parts parts;
   private final VerifierCard card;

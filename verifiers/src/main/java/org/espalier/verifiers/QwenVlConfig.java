@@ -1,5 +1,6 @@
 package org.espalier.verifiers;
 
+import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.verifiers.JudgeCheckpoint.Asked;
 import org.jspecify.annotations.Nullable;
@@ -53,9 +54,10 @@ public record QwenVlConfig(
     LlavaOnevisionConfig.requireAnswers(this.yes, this.no);
     if (rating && (this.scale.worst() < 0 || this.scale.best() > 9)) {
       throw EspalierException.config(
-          "The scale (%d to %d) has ratings of more than one digit."
-              .formatted(this.scale.worst(), this.scale.best()),
-          "Maybe set scale: {worst: 1, best: 5}.");
+              "The scale (%d to %d) has ratings of more than one digit."
+                  .formatted(this.scale.worst(), this.scale.best()),
+              "Maybe set scale: {worst: 1, best: 5}.")
+          .about("scale");
     }
     requirePixels(maxPixels);
     this.maxPixels = maxPixels;
@@ -64,7 +66,8 @@ public record QwenVlConfig(
   static void requirePixels(@Nullable Long maxPixels) {
     if (maxPixels != null && maxPixels < 1) {
       throw EspalierException.config(
-          "The maxPixels (" + maxPixels + ") must be positive.", "Maybe set maxPixels: 262144.");
+              "The maxPixels (" + maxPixels + ") must be positive.", "Maybe set maxPixels: 262144.")
+          .about("maxPixels");
     }
   }
 
@@ -76,7 +79,9 @@ public record QwenVlConfig(
                 .replace("{best}", String.valueOf(scale.best())),
             "",
             tokenizer -> JudgeAnswer.Rating.of(tokenizer, scale.worst(), scale.best()),
-            "")
-        : new Asked(question, "", tokenizer -> JudgeAnswer.YesNo.of(tokenizer, yes, no), "");
+            "",
+            Set.of())
+        : new Asked(
+            question, "", tokenizer -> JudgeAnswer.YesNo.of(tokenizer, yes, no), "", Set.of());
   }
 }

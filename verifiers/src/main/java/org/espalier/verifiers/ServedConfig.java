@@ -69,8 +69,9 @@ public record ServedConfig(
     public Scale {
       if (worst >= best) {
         throw EspalierException.config(
-            "The worst rating (" + worst + ") is not below the best (" + best + ").",
-            "Maybe set scale: {worst: 1, best: 10}.");
+                "The worst rating (" + worst + ") is not below the best (" + best + ").",
+                "Maybe set scale: {worst: 1, best: 10}.")
+            .about("worst");
       }
     }
   }
@@ -85,8 +86,9 @@ public record ServedConfig(
     public Price {
       if (!(input >= 0 && output >= 0 && Double.isFinite(input + output))) {
         throw EspalierException.config(
-            "The price (" + input + ", " + output + ") must be finite and not negative.",
-            "Maybe write price: {input: 0.4, output: 1.6}, in dollars a million tokens.");
+                "The price (" + input + ", " + output + ") must be finite and not negative.",
+                "Maybe write price: {input: 0.4, output: 1.6}, in dollars a million tokens.")
+            .about("input");
       }
     }
 
@@ -121,12 +123,14 @@ public record ServedConfig(
       @Nullable Long flops) {
     if (endpoint == null || endpoint.isBlank()) {
       throw EspalierException.config(
-          "The served judge has no endpoint.", "Maybe set endpoint: http://localhost:8000/v1.");
+              "The served judge has no endpoint.", "Maybe set endpoint: http://localhost:8000/v1.")
+          .about("endpoint");
     }
     if (model == null || model.isBlank()) {
       throw EspalierException.config(
-          "The served judge has no model.",
-          "Maybe set model: the name that the server lists under /models.");
+              "The served judge has no model.",
+              "Maybe set model: the name that the server lists under /models.")
+          .about("model");
     }
     this.endpoint = requireAddress(endpoint.strip());
     this.model = model;
@@ -134,24 +138,27 @@ public record ServedConfig(
     this.question = question != null ? question : this.answer == Answer.RATING ? RATE : YES_OR_NO;
     if (!this.question.contains(PLACE)) {
       throw EspalierException.config(
-          "The question (" + this.question + ") does not ask for the prompt.",
-          "Maybe write " + PLACE + " where the prompt is to stand.");
+              "The question (" + this.question + ") does not ask for the prompt.",
+              "Maybe write " + PLACE + " where the prompt is to stand.")
+          .about("question");
     }
     this.scale = scale == null ? new Scale(1, 10) : scale;
     this.topLogprobs = between("number of top logprobs", "topLogprobs", topLogprobs, 20, 2, 100);
     if (keyVariable != null && !keyVariable.matches("[A-Za-z_][A-Za-z0-9_]*")) {
       // The value is not repeated: it may be the key itself.
       throw EspalierException.config(
-          "The keyVariable is no name of an environment variable.",
-          "Maybe set keyVariable: OPENAI_API_KEY, and put the key into that variable.");
+              "The keyVariable is no name of an environment variable.",
+              "Maybe set keyVariable: OPENAI_API_KEY, and put the key into that variable.")
+          .about("keyVariable");
     }
     this.keyVariable = keyVariable;
     Map<String, Object> fields = body == null ? Map.of() : body;
     for (String own : OWN) {
       if (fields.containsKey(own)) {
         throw EspalierException.config(
-            "The body sets the field (" + own + "), which the judge sets itself.",
-            "Maybe leave it out.");
+                "The body sets the field (" + own + "), which the judge sets itself.",
+                "Maybe leave it out.")
+            .about("body");
       }
     }
     this.body = Collections.unmodifiableMap(new LinkedHashMap<>(fields));
@@ -163,8 +170,9 @@ public record ServedConfig(
     this.price = price;
     if (flops != null && flops < 1) {
       throw EspalierException.config(
-          "The estimate of flops (" + flops + ") must be positive.",
-          "Maybe leave it out: the operations then count as unknown.");
+              "The estimate of flops (" + flops + ") must be positive.",
+              "Maybe leave it out: the operations then count as unknown.")
+          .about("flops");
     }
     this.flops = flops;
   }
@@ -175,20 +183,23 @@ public record ServedConfig(
       address = new URI(endpoint);
     } catch (URISyntaxException e) {
       throw EspalierException.config(
-          "The endpoint (" + endpoint + ") is no address: " + e.getReason() + ".",
-          "Maybe write http://localhost:8000/v1.");
+              "The endpoint (" + endpoint + ") is no address: " + e.getReason() + ".",
+              "Maybe write http://localhost:8000/v1.")
+          .about("endpoint");
     }
     String scheme = String.valueOf(address.getScheme()).toLowerCase(Locale.ROOT);
     if (address.getUserInfo() != null || address.getRawQuery() != null) {
       // Not repeated: what stands there is secret as a rule.
       throw EspalierException.config(
-          "The endpoint holds a password or parameters, which would be written into records.",
-          "Maybe put the key into an environment variable and name it by keyVariable.");
+              "The endpoint holds a password or parameters, which would be written into records.",
+              "Maybe put the key into an environment variable and name it by keyVariable.")
+          .about("endpoint");
     }
     if (!Set.of("http", "https").contains(scheme) || address.getHost() == null) {
       throw EspalierException.config(
-          "The endpoint (" + endpoint + ") is no http or https address.",
-          "Maybe write http://localhost:8000/v1.");
+              "The endpoint (" + endpoint + ") is no http or https address.",
+              "Maybe write http://localhost:8000/v1.")
+          .about("endpoint");
     }
     return endpoint.replaceFirst("/+$", "").replaceFirst("/chat/completions$", "");
   }
@@ -198,8 +209,9 @@ public record ServedConfig(
     int value = given == null ? otherwise : given;
     if (value < least || value > most) {
       throw EspalierException.config(
-          "The %s (%d) is not between %d and %d.".formatted(what, value, least, most),
-          "Maybe set %s: %d.".formatted(key, otherwise));
+              "The %s (%d) is not between %d and %d.".formatted(what, value, least, most),
+              "Maybe set %s: %d.".formatted(key, otherwise))
+          .about(key);
     }
     return value;
   }
@@ -208,8 +220,9 @@ public record ServedConfig(
     Duration value = given == null ? otherwise : given;
     if (value.isNegative() || value.isZero() || value.compareTo(Duration.ofDays(1)) > 0) {
       throw EspalierException.config(
-          "The %s (%s) must be positive and at most a day.".formatted(key, value),
-          "Maybe set %s: %s.".formatted(key, otherwise));
+              "The %s (%s) must be positive and at most a day.".formatted(key, value),
+              "Maybe set %s: %s.".formatted(key, otherwise))
+          .about(key);
     }
     return value;
   }

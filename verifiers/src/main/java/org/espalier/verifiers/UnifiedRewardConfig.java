@@ -1,6 +1,7 @@
 package org.espalier.verifiers;
 
 import java.util.Locale;
+import java.util.Set;
 import org.espalier.verifiers.JudgeCheckpoint.Asked;
 import org.jspecify.annotations.Nullable;
 
@@ -83,6 +84,7 @@ public record UnifiedRewardConfig(String weights, Form form, @Nullable Long maxP
         tokenizer -> JudgeAnswer.Number.of(tokenizer, 1, 5),
         form == Form.FINAL_SCORE
             ? "unified-reward"
-            : "unified-reward-" + form.name().toLowerCase(Locale.ROOT));
+            : "unified-reward-" + form.name().toLowerCase(Locale.ROOT),
+        Set.of("evalmuse", "hpd"));
   }
 }

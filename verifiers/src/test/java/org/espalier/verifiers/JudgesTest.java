@@ -9,16 +9,20 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
+import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
 import org.espalier.spi.VerifierProvider;
+import org.espalier.testkit.VerifierContract;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
 import org.espalier.weights.ModelJson;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -32,7 +36,11 @@ class JudgesTest {
   @TempDir Path base;
 
   private Verifier qwen(
-      String parity, ServedConfig.Answer answer, String yes, String no, Long maxPixels) {
+      String parity,
+      ServedConfig.Answer answer,
+      @Nullable String yes,
+      @Nullable String no,
+      @Nullable Long maxPixels) {
     if (!base.resolve(parity).toFile().exists()) {
       TinyCheckpoints.qwenVl(parity, base.resolve(parity));
     }
@@ -263,5 +271,18 @@ class JudgesTest {
     assertThat(ServiceLoader.load(VerifierProvider.class))
         .extracting(VerifierProvider::id)
         .contains("qwen-vl", "unified-reward");
+  }
+
+  @Nested
+  class QwenVlContract extends VerifierContract {
+    @Override
+    protected Verifier create() {
+      return qwen("qwen3-vl-tiny-a");
+    }
+
+    @Override
+    protected Prompt prompt() {
+      return Prompt.of("contract", "w3 w4");
+    }
   }
 }

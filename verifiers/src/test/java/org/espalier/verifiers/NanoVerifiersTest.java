@@ -14,6 +14,7 @@ import java.util.Objects;
 import org.espalier.api.Prompt;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
+import org.espalier.spi.Lineage;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
@@ -92,6 +93,22 @@ class NanoVerifiersTest {
       prompts.add(prompt.asText());
     }
     return prompts;
+  }
+
+  /** Both learned from the same pictures, and an ensemble with one of them is kin to it. */
+  @Test
+  void cardsSayWhatTheyWereMadeFromAndWhatTheySee() {
+    try (Verifier clip = clip();
+        Verifier imageReward = imageReward();
+        Verifier ensemble = ensemble()) {
+      assertThat(Lineage.relation(clip.card(), imageReward.card()))
+          .isEqualTo(Lineage.Relation.SHARED_DATA);
+      assertThat(Lineage.relation(ensemble.card(), imageReward.card()))
+          .isEqualTo(Lineage.Relation.SAME_FAMILY);
+      for (Verifier verifier : List.of(clip, imageReward, ensemble)) {
+        assertThat(verifier.card().facts()).containsEntry("sees", "the middle square of the image");
+      }
+    }
   }
 
   /**

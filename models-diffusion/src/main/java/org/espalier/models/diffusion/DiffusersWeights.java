@@ -91,8 +91,7 @@ final class DiffusersWeights implements WeightSource {
       weights.tensor(to + "norm.query_norm.scale", from + "attn.norm_q.weight");
       weights.tensor(to + "norm.key_norm.scale", from + "attn.norm_k.weight");
     }
-    weights.swapped("final_layer.adaLN_modulation.1.weight", "norm_out.linear.weight");
-    weights.swapped("final_layer.adaLN_modulation.1.bias", "norm_out.linear.bias");
+    weights.swappedLayer("final_layer.adaLN_modulation.1", "norm_out.linear");
     weights.layer("final_layer.linear", "proj_out");
     return weights.complete();
   }
@@ -125,8 +124,60 @@ final class DiffusersWeights implements WeightSource {
       tensor(to + "norm.query_norm.scale", from + "norm_q.weight");
       tensor(to + "norm.key_norm.scale", from + "norm_k.weight");
     }
-    swapped("final_layer.adaLN_modulation.1.weight", "norm_out.linear.weight");
+    swappedLayer("final_layer.adaLN_modulation.1", "norm_out.linear");
     layer("final_layer.linear", "proj_out");
+  }
+
+  /**
+   * A transformer of Stable Diffusion 3 in Stability AI's keys.
+   *
+   * @param source the weights in diffusers' keys; closed with the result
+   */
+  static WeightSource sd3(WeightSource source) {
+    DiffusersWeights weights = new DiffusersWeights(source);
+    weights.tensor("pos_embed", "pos_embed.pos_embed");
+    weights.layer("x_embedder.proj", "pos_embed.proj");
+    weights.layer("context_embedder", "context_embedder");
+    for (String[] pair :
+        new String[][] {{"t_embedder", "timestep_embedder"}, {"y_embedder", "text_embedder"}}) {
+      String from = "time_text_embed." + pair[1];
+      weights.layer(pair[0] + ".mlp.0", from + ".linear_1");
+      weights.layer(pair[0] + ".mlp.2", from + ".linear_2");
+    }
+    int layers = 0;
+    while (weights.has("transformer_blocks." + layers + ".norm1.linear.weight")) {
+      layers++;
+    }
+    for (int i = 0; i < layers; i++) {
+      String from = "transformer_blocks." + i + ".";
+      String image = "joint_blocks." + i + ".x_block.";
+      String text = "joint_blocks." + i + ".context_block.";
+      weights.layer(image + "adaLN_modulation.1", from + "norm1.linear");
+      if (i < layers - 1) {
+        weights.layer(text + "adaLN_modulation.1", from + "norm1_context.linear");
+      } else { // like the final layer's, scale before shift
+        weights.swappedLayer(text + "adaLN_modulation.1", from + "norm1_context.linear");
+      }
+      for (String attention : List.of("attn", "attn2")) {
+        String p = from + attention;
+        weights.layer(image + attention + ".qkv", p + ".to_q", p + ".to_k", p + ".to_v");
+        weights.tensor(image + attention + ".ln_q.weight", p + ".norm_q.weight");
+        weights.tensor(image + attention + ".ln_k.weight", p + ".norm_k.weight");
+        weights.layer(image + attention + ".proj", p + ".to_out.0");
+      }
+      String p = from + "attn.";
+      weights.layer(text + "attn.qkv", p + "add_q_proj", p + "add_k_proj", p + "add_v_proj");
+      weights.tensor(text + "attn.ln_q.weight", p + "norm_added_q.weight");
+      weights.tensor(text + "attn.ln_k.weight", p + "norm_added_k.weight");
+      weights.layer(text + "attn.proj", p + "to_add_out");
+      weights.layer(image + "mlp.fc1", from + "ff.net.0.proj");
+      weights.layer(image + "mlp.fc2", from + "ff.net.2");
+      weights.layer(text + "mlp.fc1", from + "ff_context.net.0.proj");
+      weights.layer(text + "mlp.fc2", from + "ff_context.net.2");
+    }
+    weights.swappedLayer("final_layer.adaLN_modulation.1", "norm_out.linear");
+    weights.layer("final_layer.linear", "proj_out");
+    return weights.complete();
   }
 
   /** The attention of a block with separate streams. */
@@ -284,6 +335,11 @@ final class DiffusersWeights implements WeightSource {
       entries.put(
           to + ".weight", new Entry(new TensorInfo(entry.info.dtype(), shape), entry.segments));
     }
+  }
+
+  private void swappedLayer(String to, String from) {
+    swapped(to + ".weight", from + ".weight");
+    swapped(to + ".bias", from + ".bias");
   }
 
   /** A tensor whose upper and lower halves change places. */

@@ -45,8 +45,9 @@ record FlowOptions(
       int multiple) {
     if (negativePrompt != null && guidance == 1) {
       throw EspalierException.config(
-          "The negativePrompt (" + negativePrompt + ") has no effect without guidance.",
-          "Maybe remove it, or set guidance where the weights allow it.");
+              "The negativePrompt (" + negativePrompt + ") has no effect without guidance.",
+              "Maybe remove it, or set guidance where the weights allow it.")
+          .about("negativePrompt");
     }
     requireMultiple("width", width, multiple);
     requireMultiple("height", height, multiple);
@@ -57,10 +58,11 @@ record FlowOptions(
   private static void requireMultiple(String name, int pixels, int multiple) {
     if (pixels % multiple != 0) {
       throw EspalierException.config(
-          "The %s (%d) is not a multiple of the %d pixels that make one token."
-              .formatted(name, pixels, multiple),
-          "Maybe set %s to %d."
-              .formatted(name, Math.max(1, Math.round(pixels / (float) multiple)) * multiple));
+              "The %s (%d) is not a multiple of the %d pixels that make one token."
+                  .formatted(name, pixels, multiple),
+              "Maybe set %s to %d."
+                  .formatted(name, Math.max(1, Math.round(pixels / (float) multiple)) * multiple))
+          .about(name);
     }
   }
 
@@ -81,8 +83,9 @@ record FlowOptions(
   static void checkGuidance(@Nullable Double guidance) {
     if (guidance != null && !(guidance >= 1 && guidance <= 100)) {
       throw EspalierException.config(
-          "The guidance (" + guidance + ") must lie in [1, 100].",
-          "Maybe set guidance to 1 to switch it off.");
+              "The guidance (" + guidance + ") must lie in [1, 100].",
+              "Maybe set guidance to 1 to switch it off.")
+          .about("guidance");
     }
   }
 
@@ -96,9 +99,10 @@ record FlowOptions(
   static void refuseGuidance(@Nullable Double guidance, double off, String weights) {
     if (guidance != null && guidance != off) {
       throw EspalierException.config(
-          "The guidance (%s) cannot be used with %s: they were distilled to need none."
-              .formatted(guidance, weights),
-          "Maybe remove guidance, or use the weights that are not distilled.");
+              "The guidance (%s) cannot be used with %s: they were distilled to need none."
+                  .formatted(guidance, weights),
+              "Maybe remove guidance, or use the weights that are not distilled.")
+          .about("guidance");
     }
   }
 
@@ -110,8 +114,9 @@ record FlowOptions(
   static void checkTextLength(@Nullable Integer tokens) {
     if (tokens != null && (tokens < 1 || tokens > 4096)) {
       throw EspalierException.config(
-          "The text length (" + tokens + ") must lie in [1, 4096].",
-          "Maybe set textLength to 512.");
+              "The text length (" + tokens + ") must lie in [1, 4096].",
+              "Maybe set textLength to 512.")
+          .about("textLength");
     }
   }
 
@@ -124,7 +129,8 @@ record FlowOptions(
   static String checkWeights(@Nullable String weights, String published) {
     if (weights == null || weights.isBlank()) {
       throw EspalierException.config(
-          "The weights are not set.", "Maybe set weights to a copy of " + published + ".");
+              "The weights are not set.", "Maybe set weights to a copy of " + published + ".")
+          .about("weights");
     }
     return weights;
   }

@@ -37,33 +37,39 @@ public record FlowSamplerConfig(
     }
     if (!KINDS.contains(kind)) {
       throw EspalierException.config(
-          "The sampler (" + kind + ") is not known.",
-          "Maybe set sampler.kind to one of " + String.join(", ", KINDS) + ".");
+              "The sampler (" + kind + ") is not known.",
+              "Maybe set sampler.kind to one of " + String.join(", ", KINDS) + ".")
+          .about("kind");
     }
     if (steps != null && steps < 1) {
       throw EspalierException.config(
-          "The number of sampling steps (" + steps + ") must be positive.",
-          "Maybe set sampler.steps >= 1; 30 is usual, 4 for schnell.");
+              "The number of sampling steps (" + steps + ") must be positive.",
+              "Maybe set sampler.steps >= 1; 30 is usual, 4 for schnell.")
+          .about("steps");
     }
     if (shift != null && !(shift > 0 && shift <= 1000)) {
       throw EspalierException.config(
-          "The shift of the time schedule (" + shift + ") must lie in (0, 1000].",
-          "Maybe set sampler.shift to 1 for even steps, 3 for more noisy ones.");
+              "The shift of the time schedule (" + shift + ") must lie in (0, 1000].",
+              "Maybe set sampler.shift to 1 for even steps, 3 for more noisy ones.")
+          .about("shift");
     }
     if (shift != null && Boolean.TRUE.equals(resolutionShift)) {
       throw EspalierException.config(
-          "The sampler has both a fixed shift (" + shift + ") and a resolution-dependent one.",
-          "Maybe remove sampler.shift or sampler.resolutionShift.");
+              "The sampler has both a fixed shift (" + shift + ") and a resolution-dependent one.",
+              "Maybe remove sampler.shift or sampler.resolutionShift.")
+          .about("shift");
     }
     if (noiseScale != null && !(noiseScale >= 0 && noiseScale <= 100)) {
       throw EspalierException.config(
-          "The noise scale of the sampler (" + noiseScale + ") must lie in [0, 100].",
-          "Maybe set sampler.noiseScale to 3.");
+              "The noise scale of the sampler (" + noiseScale + ") must lie in [0, 100].",
+              "Maybe set sampler.noiseScale to 3.")
+          .about("noiseScale");
     }
     if (noiseScale != null && noiseScale > 0 && kind.equals("ode")) {
       throw EspalierException.config(
-          "The ODE sampler adds no noise, but sampler.noiseScale is set (" + noiseScale + ").",
-          "Maybe set sampler.kind to sde or vp-sde.");
+              "The ODE sampler adds no noise, but sampler.noiseScale is set (" + noiseScale + ").",
+              "Maybe set sampler.kind to sde or vp-sde.")
+          .about("kind");
     }
   }
 }

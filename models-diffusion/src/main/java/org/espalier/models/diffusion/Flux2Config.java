@@ -45,7 +45,9 @@ public record Flux2Config(
     FlowSampling.refuseResolutionShift(sampler, "FLUX.2");
     if (variant != null && !List.of(DISTILLED, BASE).contains(variant)) {
       throw EspalierException.config(
-          "The variant (" + variant + ") is not known.", "Maybe set variant to distilled or base.");
+              "The variant (" + variant + ") is not known.",
+              "Maybe set variant to distilled or base.")
+          .about("variant");
     }
     FlowOptions.checkGuidance(guidance);
     FluxConfig.side("width", width);

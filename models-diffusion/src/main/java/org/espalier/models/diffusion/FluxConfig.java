@@ -59,12 +59,14 @@ public record FluxConfig(
     }
     if (guidance != null && !(guidance >= 0 && guidance <= 100)) {
       throw EspalierException.config(
-          "The guidance (" + guidance + ") must lie in [0, 100].", "Maybe set guidance to 3.5.");
+              "The guidance (" + guidance + ") must lie in [0, 100].", "Maybe set guidance to 3.5.")
+          .about("guidance");
     }
     if (trueCfg != null && !(trueCfg >= 1 && trueCfg <= 100)) {
       throw EspalierException.config(
-          "The scale of classifier-free guidance (" + trueCfg + ") must lie in [1, 100].",
-          "Maybe set trueCfg to 1 to switch it off.");
+              "The scale of classifier-free guidance (" + trueCfg + ") must lie in [1, 100].",
+              "Maybe set trueCfg to 1 to switch it off.")
+          .about("trueCfg");
     }
     if (variant != null && guidance != null && Variant.of(variant) != Variant.DEV) {
       throw guidanceWithout(variant, guidance);
@@ -73,8 +75,9 @@ public record FluxConfig(
     side("height", height);
     if (textLength != null && (textLength < 1 || textLength > 4096)) {
       throw EspalierException.config(
-          "The text length (" + textLength + ") must lie in [1, 4096].",
-          "Maybe set textLength to 512.");
+              "The text length (" + textLength + ") must lie in [1, 4096].",
+              "Maybe set textLength to 512.")
+          .about("textLength");
     }
   }
 
@@ -86,25 +89,28 @@ public record FluxConfig(
 
   static EspalierException guidanceWithout(String variant, double guidance) {
     return EspalierException.config(
-        "The weights of variant "
-            + variant
-            + " have no guidance embedding, but guidance is set ("
-            + guidance
-            + ").",
-        "Maybe remove guidance, or use the dev weights"
-            + (variant.equals("nano") ? ", or set trueCfg." : "."));
+            "The weights of variant "
+                + variant
+                + " have no guidance embedding, but guidance is set ("
+                + guidance
+                + ").",
+            "Maybe remove guidance, or use the dev weights"
+                + (variant.equals("nano") ? ", or set trueCfg." : "."))
+        .about("guidance");
   }
 
   static void side(String name, @Nullable Integer pixels) {
     if (pixels != null && (pixels < 1 || pixels > LARGEST_SIDE)) {
       throw EspalierException.config(
-          "The " + name + " (" + pixels + ") must lie in [1, " + LARGEST_SIDE + "] pixels.",
-          "Maybe set " + name + " to 1024, or 64 for nano weights.");
+              "The " + name + " (" + pixels + ") must lie in [1, " + LARGEST_SIDE + "] pixels.",
+              "Maybe set " + name + " to 1024, or 64 for nano weights.")
+          .about("weights");
     }
     if (pixels != null && pixels % KlArchitecture.PATCH != 0) {
       throw EspalierException.config(
-          "The " + name + " (" + pixels + ") is odd; latents are packed in patches of 2 x 2.",
-          "Maybe set " + name + " to a multiple of 16, or of 8 for nano weights.");
+              "The " + name + " (" + pixels + ") is odd; latents are packed in patches of 2 x 2.",
+              "Maybe set " + name + " to a multiple of 16, or of 8 for nano weights.")
+          .about("weights");
     }
   }
 
@@ -121,10 +127,11 @@ public record FluxConfig(
         }
       }
       throw EspalierException.config(
-          "The variant (" + name + ") is not known.",
-          "Maybe set variant to one of "
-              + String.join(", ", List.of(values()).stream().map(Variant::id).toList())
-              + ".");
+              "The variant (" + name + ") is not known.",
+              "Maybe set variant to one of "
+                  + String.join(", ", List.of(values()).stream().map(Variant::id).toList())
+                  + ".")
+          .about("variant");
     }
 
     String id() {

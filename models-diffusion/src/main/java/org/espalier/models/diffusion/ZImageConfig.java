@@ -48,17 +48,20 @@ public record ZImageConfig(
     FlowSampling.refuseResolutionShift(sampler, "Z-Image");
     if (variant != null && !List.of(TURBO, BASE).contains(variant)) {
       throw EspalierException.config(
-          "The variant (" + variant + ") is not known.", "Maybe set variant to turbo or base.");
+              "The variant (" + variant + ") is not known.", "Maybe set variant to turbo or base.")
+          .about("variant");
     }
     if (guidance != null && !(guidance >= 0 && guidance <= 100)) {
       throw EspalierException.config(
-          "The guidance (" + guidance + ") must lie in [0, 100].",
-          "Maybe set guidance to 0 to switch it off.");
+              "The guidance (" + guidance + ") must lie in [0, 100].",
+              "Maybe set guidance to 0 to switch it off.")
+          .about("guidance");
     }
     if (cfgNormalization != null && !(cfgNormalization > 0 && cfgNormalization <= 100)) {
       throw EspalierException.config(
-          "The cfgNormalization (" + cfgNormalization + ") must lie in (0, 100].",
-          "Maybe remove it, or set it to 1.");
+              "The cfgNormalization (" + cfgNormalization + ") must lie in (0, 100].",
+              "Maybe remove it, or set it to 1.")
+          .about("cfgNormalization");
     }
     FluxConfig.side("width", width);
     FluxConfig.side("height", height);

@@ -43,12 +43,13 @@ class StrategiesTest {
     return switch (family) {
       case "flux2" -> Flux2ContractTest.create(directory, sampler, true);
       case "z-image" -> ZImageContractTest.create(directory, sampler, false);
+      case "sd3" -> Sd3ContractTest.create(directory, sampler, false);
       default -> throw new IllegalArgumentException(family);
     };
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"flux2 ode", "flux2 sde", "z-image sde"})
+  @ValueSource(strings = {"flux2 ode", "flux2 sde", "z-image sde", "sd3 vp-sde"})
   void everyExampleRunsOrIsRefusedForACapability(String which) throws IOException {
     String[] parts = which.split(" ");
     PluginRegistry registry = PluginRegistry.discover(StrategiesTest.class.getClassLoader());

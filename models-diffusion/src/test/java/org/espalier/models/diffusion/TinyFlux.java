@@ -170,7 +170,7 @@ final class TinyFlux {
   }
 
   /** Words at white space; token 0 is the first special one, 1 ends the text, 2 is unknown. */
-  private static String tokenizer(String zero, String end, boolean begins) {
+  static String tokenizer(String zero, String end, boolean begins) {
     StringBuilder vocabulary =
         new StringBuilder("\"%s\": 0, \"%s\": 1, \"<unk>\": 2".formatted(zero, end));
     for (int i = 0; i < WORDS.size(); i++) {

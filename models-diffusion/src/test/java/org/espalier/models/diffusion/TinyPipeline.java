@@ -11,8 +11,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.espalier.models.diffusion.TinyFlux.Array;
+import org.espalier.torch.ClipTextConfig;
 import org.espalier.torch.Qwen3Config;
 import org.espalier.torch.SafetensorsFile;
+import org.espalier.torch.T5Config;
+import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 import org.jspecify.annotations.NullUnmarked;
 
@@ -122,5 +125,69 @@ final class TinyPipeline {
         directory.resolve("scheduler").resolve("scheduler_config.json"), "{\"shift\": 3.0}");
     qwen(directory, 40);
     return directory;
+  }
+
+  /** SD3.5-medium. */
+  static Path sd3(Path directory) {
+    TinyFlux.write(
+        directory.resolve("model_index.json"), "{\"_class_name\": \"StableDiffusion3Pipeline\"}");
+    part(directory.resolve("transformer"), "sd3-tiny-a", "weights", "config");
+    part(directory.resolve("vae"), "sd3-tiny-a", "vae", "vae_config");
+    TinyFlux.write(
+        directory.resolve("scheduler").resolve("scheduler_config.json"), "{\"shift\": 3.0}");
+    clip(directory, "", 16, 8);
+    clip(directory, "_2", 24, 12);
+    Path t5 = directory.resolve("text_encoder_3");
+    TinyFlux.write(
+        t5.resolve("config.json"),
+        """
+        {"model_type": "t5", "vocab_size": 12, "d_model": 40, "d_kv": 8, "d_ff": 24,
+         "num_layers": 1, "num_heads": 2, "feed_forward_proj": "gated-gelu", "pad_token_id": 0}
+        """);
+    TinyFlux.write(
+        t5.resolve("model.safetensors"),
+        random(T5Config.read(t5.resolve("config.json")).weights(), 5));
+    TinyFlux.write(
+        directory.resolve("tokenizer_3").resolve("tokenizer.json"),
+        TinyFlux.tokenizer("<pad>", "</s>", false));
+    return directory;
+  }
+
+  private static void clip(Path pipeline, String number, int width, int projection) {
+    Path encoder = pipeline.resolve("text_encoder" + number);
+    TinyFlux.write(
+        encoder.resolve("config.json"),
+        """
+        {"model_type": "clip_text_model", "vocab_size": 12, "hidden_size": %d,
+         "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+         "max_position_embeddings": 8, "hidden_act": "gelu", "eos_token_id": 1}
+        """
+            .formatted(width));
+    ClipTextConfig config = ClipTextConfig.read(encoder.resolve("config.json"));
+    TinyFlux.write(
+        encoder.resolve("model.safetensors"), random(config.projectedWeights(projection), width));
+    Path tokenizer = pipeline.resolve("tokenizer" + number);
+    TinyFlux.write(
+        tokenizer.resolve("tokenizer.json"),
+        TinyFlux.tokenizer("<|startoftext|>", "<|endoftext|>", true));
+    TinyFlux.write(tokenizer.resolve("tokenizer_config.json"), "{\"pad_token\": \"<unk>\"}");
+  }
+
+  /** The tensors of a file, to be changed and written again. */
+  static Map<String, Array> tensors(Path file) {
+    try (WeightSource weights = WeightSource.open(file)) {
+      return tensors(weights);
+    }
+  }
+
+  /** The floating-point tensors of weights. */
+  static Map<String, Array> tensors(WeightSource weights) {
+    Map<String, Array> tensors = new LinkedHashMap<>();
+    for (String key : weights.names()) {
+      if (weights.info(key).dtype().isFloating()) {
+        tensors.put(key, new Array(weights.info(key).shape(), weights.floats(key)));
+      }
+    }
+    return tensors;
   }
 }

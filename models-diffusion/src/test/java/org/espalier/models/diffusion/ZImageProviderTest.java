@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -108,12 +107,7 @@ class ZImageProviderTest {
     assertRefused(config("turbo", null, null, null), "texts of width 40", "gives 12 (1 x 12)");
     TinyPipeline.qwen(root, 40);
     Path file = root.resolve("transformer").resolve("diffusion_pytorch_model.safetensors");
-    Map<String, Array> tensors = new LinkedHashMap<>();
-    try (SafetensorsFile weights = new SafetensorsFile(file)) {
-      for (String key : weights.names()) {
-        tensors.put(key, new Array(weights.info(key).shape(), weights.floats(key)));
-      }
-    }
+    Map<String, Array> tensors = TinyPipeline.tensors(file);
     Array lost = tensors.remove("layers.1.attention.to_k.weight");
     TinyFlux.write(file, tensors);
     assertRefused(

@@ -31,9 +31,17 @@ final class ClassPrompts {
   private final int classes;
   private final Map<String, Integer> labels;
 
-  private ClassPrompts(int classes, Map<String, Integer> labels) {
+  private final boolean any;
+
+  private ClassPrompts(int classes, Map<String, Integer> labels, boolean any) {
     this.classes = classes;
     this.labels = labels;
+    this.any = any;
+  }
+
+  /** The same, but a prompt that names no class stands for one all the same: for random weights. */
+  ClassPrompts ofAnyPrompt() {
+    return new ClassPrompts(classes, labels, true);
   }
 
   /**
@@ -72,7 +80,7 @@ final class ClassPrompts {
       }
     }
     labels.remove("");
-    return new ClassPrompts(classes, labels);
+    return new ClassPrompts(classes, labels, false);
   }
 
   private static List<String> imagenet() {
@@ -111,6 +119,9 @@ final class ClassPrompts {
     Integer label = labels.getOrDefault(text, labels.get(bare));
     if (label != null) {
       return label;
+    }
+    if (any) {
+      return Math.floorMod(text.hashCode(), classes);
     }
     throw EspalierException.config(
         "The prompt (\"" + prompt + "\") names no class of this model.",

@@ -1,5 +1,8 @@
 package org.espalier.models.var;
 
+import static org.espalier.models.var.WeightShapes.info;
+import static org.espalier.models.var.WeightShapes.size;
+
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -10,7 +13,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.Flops;
-import org.espalier.torch.TensorInfo;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 
@@ -160,33 +162,6 @@ public record InfinityArchitecture(
           "Maybe the file is damaged.");
     }
     return architecture;
-  }
-
-  private static int size(WeightSource source, String name, int axis, int rank) {
-    TensorInfo info = info(source, name);
-    if (info.shape().size() != rank) {
-      throw EspalierException.config(
-          "The weights "
-              + source.location()
-              + " have the key "
-              + name
-              + " with the shape "
-              + info.shape()
-              + " instead of "
-              + rank
-              + " axes.",
-          "Maybe the checkpoint is of another model.");
-    }
-    return info.size(axis);
-  }
-
-  private static TensorInfo info(WeightSource source, String name) {
-    if (!source.names().contains(name)) {
-      throw EspalierException.config(
-          "The weights " + source.location() + " lack the key " + name + ".",
-          "Maybe the checkpoint is of another model, or of an unsupported variant of Infinity.");
-    }
-    return source.info(name);
   }
 
   /**

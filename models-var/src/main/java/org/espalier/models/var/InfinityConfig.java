@@ -1,6 +1,5 @@
 package org.espalier.models.var;
 
-import com.fasterxml.jackson.annotation.JsonFormat;
 import java.util.List;
 import org.espalier.api.EspalierException;
 import org.jspecify.annotations.Nullable;
@@ -35,10 +34,9 @@ public record InfinityConfig(
     @Nullable String textEncoder,
     @Nullable String pn,
     @Nullable Double aspectRatio,
-    @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY) @Nullable List<Double> cfg,
-    @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY)
-        @Nullable List<Integer> cfgInsertionLayer,
-    @JsonFormat(with = JsonFormat.Feature.ACCEPT_SINGLE_VALUE_AS_ARRAY) @Nullable List<Double> tau,
+    @Nullable List<Double> cfg,
+    @Nullable List<Integer> cfgInsertionLayer,
+    @Nullable List<Double> tau,
     @Nullable Integer topK,
     @Nullable Double topP,
     @Nullable Boolean levelEveryChunk) {
@@ -48,20 +46,23 @@ public record InfinityConfig(
   public InfinityConfig {
     if (weights == null || weights.isBlank()) {
       throw EspalierException.config(
-          "The model infinity has no weights.", "Maybe set weights: nano, or a directory.");
+              "The model infinity has no weights.", "Maybe set weights: nano, or a directory.")
+          .about("weights");
     }
     if (aspectRatio != null && !(aspectRatio > 0)) {
       throw EspalierException.config(
-          "The aspect ratio (" + aspectRatio + ", height by width) must be positive.",
-          "Maybe set aspectRatio: 1.");
+              "The aspect ratio (" + aspectRatio + ", height by width) must be positive.",
+              "Maybe set aspectRatio: 1.")
+          .about("aspectRatio");
     }
     if (cfg != null) {
       cfg = List.copyOf(cfg);
       for (double strength : cfg) {
         if (!(strength >= 0 && strength < 1000)) {
           throw EspalierException.config(
-              "The guidance (" + strength + ") must lie between 0 and 1000.",
-              "Maybe set cfg: 4, or cfg: 1 for none.");
+                  "The guidance (" + strength + ") must lie between 0 and 1000.",
+                  "Maybe set cfg: 4, or cfg: 1 for none.")
+              .about("cfg");
         }
       }
     }
@@ -70,8 +71,9 @@ public record InfinityConfig(
       for (double temperature : tau) {
         if (!(temperature > 0 && temperature < 1000)) {
           throw EspalierException.config(
-              "The temperature (" + temperature + ") must be positive.",
-              "Maybe set tau: 0.5, or topK: 1 for greedy sampling.");
+                  "The temperature (" + temperature + ") must be positive.",
+                  "Maybe set tau: 0.5, or topK: 1 for greedy sampling.")
+              .about("tau");
         }
       }
     }
@@ -80,20 +82,23 @@ public record InfinityConfig(
       for (int layer : cfgInsertionLayer) {
         if (layer > 0) {
           throw EspalierException.config(
-              "The layer of guidance (" + layer + ") must be 0 (the logits) or negative.",
-              "Maybe set cfgInsertionLayer: 0.");
+                  "The layer of guidance (" + layer + ") must be 0 (the logits) or negative.",
+                  "Maybe set cfgInsertionLayer: 0.")
+              .about("cfgInsertionLayer");
         }
       }
     }
     if (topK != null && topK < 0) {
       throw EspalierException.config(
-          "The number of outcomes kept (" + topK + ") must not be negative.",
-          "Maybe set topK: 0 to keep both.");
+              "The number of outcomes kept (" + topK + ") must not be negative.",
+              "Maybe set topK: 0 to keep both.")
+          .about("topK");
     }
     if (topP != null && !(topP >= 0 && topP <= 1)) {
       throw EspalierException.config(
-          "The probability kept (" + topP + ") must lie between 0 and 1.",
-          "Maybe set topP: 0 to keep all.");
+              "The probability kept (" + topP + ") must lie between 0 and 1.",
+              "Maybe set topP: 0 to keep all.")
+          .about("topP");
     }
   }
 

@@ -113,7 +113,7 @@ final class InfinityLoader {
 
     static Opened of(InfinityConfig config, LoadContext context) {
       Path location = WeightsLocation.resolve("infinity", config.weights(), context);
-      Path directory = Files.isDirectory(location) ? location : parent(location);
+      Path directory = WeightsLocation.directory(location);
       JsonNode defaults = ModelJson.optional(directory.resolve("config.json"));
       MissingParts parts = new MissingParts();
       MissingParts.Part<Path> found =
@@ -320,11 +320,6 @@ final class InfinityLoader {
         "The text encoder (" + text + ") of infinity does not exist.",
         "Maybe set textEncoder to the directory of a T5 encoder; for the published models run: "
             + HubCache.getLine(published));
-  }
-
-  static Path parent(Path file) {
-    Path parent = file.toAbsolutePath().getParent();
-    return parent == null ? file.toAbsolutePath() : parent;
   }
 
   private static Path transformer(Path directory) {

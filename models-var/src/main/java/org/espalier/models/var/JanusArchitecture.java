@@ -1,5 +1,7 @@
 package org.espalier.models.var;
 
+import static org.espalier.models.var.WeightShapes.size;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
@@ -218,7 +220,7 @@ record JanusArchitecture(
               .formatted(gate, activation),
           "Maybe use a published Janus-Pro.");
     }
-    int width = size(source, EMBEDDING, 1);
+    int width = size(source, EMBEDDING, 1, 2);
     // What a configuration leaves out is Llama's own default.
     int heads = text.path("num_attention_heads").asInt(32);
     int layers = 0;
@@ -238,9 +240,9 @@ record JanusArchitecture(
       aligner++;
     }
     return new JanusArchitecture(
-        size(source, EMBEDDING, 0),
+        size(source, EMBEDDING, 0, 2),
         width,
-        size(source, LAYERS + "0.mlp.gate_proj.weight", 0),
+        size(source, LAYERS + "0.mlp.gate_proj.weight", 0, 2),
         layers,
         heads,
         text.path("num_key_value_heads").asInt(heads),
@@ -251,27 +253,12 @@ record JanusArchitecture(
         text.path("attention_bias").asBoolean(false),
         text.path("mlp_bias").asBoolean(false),
         text.path("max_position_embeddings").asInt(16384),
-        size(source, VECTORS, 0),
-        size(source, VECTORS, 1),
+        size(source, VECTORS, 0, 2),
+        size(source, VECTORS, 1, 2),
         aligner,
-        size(source, "model.generation_head.proj_out.weight", 0),
+        size(source, "model.generation_head.proj_out.weight", 0, 2),
         image.path("num_patches").asInt(24),
         activation);
-  }
-
-  private static int size(WeightSource source, String name, int axis) {
-    if (!source.names().contains(name)) {
-      throw EspalierException.config(
-          "The weights " + source.location() + " lack the key " + name + ".",
-          "Maybe the download is not complete, or the checkpoint is of another model.");
-    }
-    if (source.info(name).shape().size() != 2) {
-      throw EspalierException.config(
-          "The weights %s have the key %s with the shape %s instead of two axes."
-              .formatted(source.location(), name, source.info(name).shape()),
-          "Maybe the checkpoint is of another model.");
-    }
-    return source.info(name).size(axis);
   }
 
   /** Tokens of an image. */

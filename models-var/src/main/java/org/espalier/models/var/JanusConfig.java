@@ -32,17 +32,20 @@ public record JanusConfig(
   public JanusConfig {
     if (weights == null || weights.isBlank()) {
       throw EspalierException.config(
-          "The model janus has no weights.", "Maybe set weights: random:1b, or a directory.");
+              "The model janus has no weights.", "Maybe set weights: random:1b, or a directory.")
+          .about("weights");
     }
     if (stepTokens != null && stepTokens < 1) {
       throw EspalierException.config(
-          "The tokens of a step (" + stepTokens + ") must be positive.",
-          "Maybe set stepTokens: 24, one row.");
+              "The tokens of a step (" + stepTokens + ") must be positive.",
+              "Maybe set stepTokens: 24, one row.")
+          .about("stepTokens");
     }
     if (cfg != null && !(cfg >= 0 && cfg < 1000)) {
       throw EspalierException.config(
-          "The guidance (" + cfg + ") must lie between 0 and 1000.",
-          "Maybe set cfg: 5, or cfg: 1 for none.");
+              "The guidance (" + cfg + ") must lie between 0 and 1000.",
+              "Maybe set cfg: 5, or cfg: 1 for none.")
+          .about("cfg");
     }
     TokenSampler.check(topK, topP, tau);
   }

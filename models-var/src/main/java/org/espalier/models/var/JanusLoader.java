@@ -4,7 +4,6 @@ import static org.espalier.models.var.InfinityLoader.keep;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -86,7 +85,7 @@ final class JanusLoader {
 
     static Opened of(JanusConfig config, LoadContext context) {
       Path location = WeightsLocation.resolve("janus", config.weights(), context);
-      Path directory = Files.isDirectory(location) ? location : InfinityLoader.parent(location);
+      Path directory = WeightsLocation.directory(location);
       Path file = directory.resolve("config.json");
       JsonNode json = ModelJson.optional(file);
       if (json.isMissingNode()) {

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
+import org.espalier.torch.WeightsLocation;
 
 /**
  * Which of the visual tokenizers of the published repository belongs to a transformer: {@code
@@ -56,7 +57,7 @@ final class TokenizerFile {
    * @throws EspalierException CONFIG where there is none
    */
   static List<Path> candidates(Path weights) {
-    Path directory = Files.isDirectory(weights) ? weights : InfinityLoader.parent(weights);
+    Path directory = WeightsLocation.directory(weights);
     if (Files.isRegularFile(directory.resolve(OWN))) {
       return List.of(directory.resolve(OWN));
     }

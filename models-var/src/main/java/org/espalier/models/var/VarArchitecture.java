@@ -1,11 +1,13 @@
 package org.espalier.models.var;
 
+import static org.espalier.models.var.WeightShapes.info;
+import static org.espalier.models.var.WeightShapes.size;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.Flops;
-import org.espalier.torch.TensorInfo;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 
@@ -158,26 +160,6 @@ record VarArchitecture(
         "The grids of %s are unknown: it has %d tokens and no key lvl_1L."
             .formatted(source.location(), tokens),
         "Maybe give patch_nums in a config.json beside it.");
-  }
-
-  private static int size(WeightSource source, String name, int axis, int axes) {
-    TensorInfo info = info(source, name);
-    if (info.shape().size() != axes) {
-      throw EspalierException.config(
-          "The weights %s have the key %s with the shape %s instead of %d axes."
-              .formatted(source.location(), name, info.shape(), axes),
-          "Maybe the checkpoint is of another model.");
-    }
-    return info.size(axis);
-  }
-
-  private static TensorInfo info(WeightSource source, String name) {
-    if (!source.names().contains(name)) {
-      throw EspalierException.config(
-          "The weights " + source.location() + " lack the key " + name + ".",
-          "Maybe the checkpoint is of another model, or of an unsupported variant of VAR.");
-    }
-    return source.info(name);
   }
 
   /** Its grids. */

@@ -36,12 +36,14 @@ public record VarConfig(
   public VarConfig {
     if (weights == null || weights.isBlank()) {
       throw EspalierException.config(
-          "The model var has no weights.", "Maybe set weights: random:d16, or a directory.");
+              "The model var has no weights.", "Maybe set weights: random:d16, or a directory.")
+          .about("weights");
     }
     if (cfg != null && !(cfg >= 0 && cfg < 1000)) {
       throw EspalierException.config(
-          "The guidance (" + cfg + ") must lie between 0 and 1000.",
-          "Maybe set cfg: 1.5, or cfg: 0 for none.");
+              "The guidance (" + cfg + ") must lie between 0 and 1000.",
+              "Maybe set cfg: 1.5, or cfg: 0 for none.")
+          .about("cfg");
     }
     TokenSampler.check(topK, topP, tau);
   }

@@ -53,7 +53,7 @@ final class VarLoader {
               vae,
               vae,
               architecture,
-              classes(config, context, architecture))) {
+              classes(config, context, architecture).ofAnyPrompt())) {
         return assemble(config, opened, context, config::weights);
       }
     }
@@ -98,7 +98,7 @@ final class VarLoader {
 
     static Opened of(VarConfig config, LoadContext context) {
       Path location = WeightsLocation.resolve("var", config.weights(), context);
-      Path directory = Files.isDirectory(location) ? location : InfinityLoader.parent(location);
+      Path directory = WeightsLocation.directory(location);
       JsonNode defaults = ModelJson.optional(directory.resolve("config.json"));
       Path vae =
           config.vae() == null

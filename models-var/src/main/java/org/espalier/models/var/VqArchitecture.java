@@ -1,12 +1,13 @@
 package org.espalier.models.var;
 
+import static org.espalier.models.var.WeightShapes.size;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.Flops;
-import org.espalier.torch.TensorInfo;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 import org.jspecify.annotations.Nullable;
@@ -119,14 +120,16 @@ record VqArchitecture(
    * @throws EspalierException CONFIG where a key is missing or has another number of axes
    */
   static VqArchitecture of(WeightSource source) {
-    TensorInfo codebook = info(source, "quantize.embedding.weight", 2);
-    TensorInfo post = info(source, "post_quant_conv.weight", 4);
+    String codebook = "quantize.embedding.weight";
+    if (!source.names().contains(codebook)) {
+      throw missing(source, codebook);
+    }
     List<Level> levels = new ArrayList<>();
     while (source.names().contains("decoder.up." + levels.size() + ".block.0.conv1.weight")) {
       String prefix = "decoder.up." + levels.size() + ".";
       levels.add(
           new Level(
-              info(source, prefix + "block.0.conv1.weight", 4).size(0),
+              size(source, prefix + "block.0.conv1.weight", 0, 4),
               source.names().contains(prefix + "attn.0.norm.weight"),
               source.names().contains(prefix + "upsample.conv.weight")));
     }
@@ -147,29 +150,15 @@ record VqArchitecture(
       convolutions.add("quantize.quant_resi.qresi");
     }
     return new VqArchitecture(
-        codebook.size(0),
-        codebook.size(1),
-        info(source, "decoder.conv_in.weight", 4).size(1),
-        post.size(2),
+        size(source, codebook, 0, 2),
+        size(source, codebook, 1, 2),
+        size(source, "decoder.conv_in.weight", 1, 4),
+        size(source, "post_quant_conv.weight", 2, 4),
         levels,
         blocks,
         source.names().contains("decoder.mid.attn_1.norm.weight"),
         source.names().stream().anyMatch(name -> name.matches("decoder\\..*\\.qkv\\.weight")),
         convolutions);
-  }
-
-  private static TensorInfo info(WeightSource source, String name, int axes) {
-    if (!source.names().contains(name)) {
-      throw missing(source, name);
-    }
-    TensorInfo info = source.info(name);
-    if (info.shape().size() != axes) {
-      throw EspalierException.config(
-          "The weights %s have the key %s with the shape %s instead of %d axes."
-              .formatted(source.location(), name, info.shape(), axes),
-          "Maybe the file is of another model.");
-    }
-    return info;
   }
 
   private static EspalierException missing(WeightSource source, String name) {

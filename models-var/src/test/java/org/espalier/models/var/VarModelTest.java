@@ -131,6 +131,7 @@ class VarModelTest {
         .hasMessageContaining("\nMaybe use ");
     assertThatThrownBy(() -> classes.label("golden retreiver"))
         .hasMessageContaining("\"golden retriever\"");
+    assertThat(classes.ofAnyPrompt().label("a red circle")).isBetween(0, 999);
     assertThatThrownBy(() -> classes.label("1000")).hasMessageContaining("up to 999");
     ClassPrompts numbers = ClassPrompts.of(null, 10);
     assertThat(numbers.label("9")).isEqualTo(9);

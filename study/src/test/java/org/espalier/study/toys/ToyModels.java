@@ -33,7 +33,8 @@ public final class ToyModels {
     public ScaleConfig {
       if (steps != null && steps < 1) {
         throw EspalierException.config(
-            "The number of steps (" + steps + ") must be positive.", "Maybe set steps: 4.");
+                "The number of steps (" + steps + ") must be positive.", "Maybe set steps: 4.")
+            .about("steps");
       }
       steps = steps == null ? Integer.valueOf(4) : steps;
     }
@@ -55,7 +56,8 @@ public final class ToyModels {
     public GenerativeModel load(ScaleConfig config, LoadContext context) {
       if (Boolean.TRUE.equals(config.failsToLoad())) {
         throw EspalierException.config(
-            "The toy was loaded although it fails.", "Maybe leave failsToLoad out.");
+                "The toy was loaded although it fails.", "Maybe leave failsToLoad out.")
+            .about("failsToLoad");
       }
       int[] scales = new int[config.steps() == null ? 4 : config.steps()];
       for (int i = 0; i < scales.length; i++) {
