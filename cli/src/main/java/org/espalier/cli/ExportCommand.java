@@ -42,7 +42,8 @@ final class ExportCommand implements Callable<Integer> {
   @Option(
       names = {"--out", "-o"},
       paramLabel = "DIR",
-      description = "Where to write; default: RUN/export/FORM.")
+      description =
+          "Where to write, in a directory per form if there are several; default: RUN/export/FORM.")
   @Nullable Path out;
 
   @Inject
@@ -62,9 +63,14 @@ final class ExportCommand implements Callable<Integer> {
     for (String form : forms) {
       String name = form.toLowerCase(Locale.ROOT);
       Path root = out == null ? run.resolve("export").resolve(name) : out;
+      // Two forms in one directory would be read as one.
+      Path own = out != null && forms.size() > 1 ? out.resolve(name) : root;
       Path written =
           RunExport.write(
-              data, RunExport.Form.valueOf(name.toUpperCase(Locale.ROOT).replace('-', '_')), root);
+              data,
+              RunExport.Form.valueOf(name.toUpperCase(Locale.ROOT).replace('-', '_')),
+              own,
+              note -> terminal.err().println("note: " + form + ": " + note));
       terminal.out().println(form + ": " + written);
     }
     return ExitCode.DONE.code();

@@ -49,6 +49,7 @@ public final class Main {
           ScoreCommand.class,
           PluginsCommand.class,
           VerifiersCommand.class,
+          WeightsCommand.class,
           BenchCommand.class);
 
   static final class Version implements IVersionProvider {

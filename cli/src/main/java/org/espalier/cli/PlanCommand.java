@@ -35,7 +35,7 @@ final class PlanCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Study study = Study.bind(options.source(terminal), registry);
+    Study study = Study.bind(options.source(terminal, registry, terminal), registry);
     try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
       Plan plan = Plan.of(loaded);
       if (json) {

@@ -3,6 +3,7 @@ package org.espalier.cli;
 import com.google.inject.Inject;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.espalier.plugins.PluginRegistry;
 import org.espalier.study.Shard;
 import org.espalier.study.Studies;
 import org.jspecify.annotations.Nullable;
@@ -17,6 +18,7 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true)
 final class RunCommand implements Callable<Integer> {
   private final Studies studies;
+  private final PluginRegistry registry;
   private final Terminal terminal;
 
   @Mixin StudyOptions study = new StudyOptions();
@@ -37,8 +39,9 @@ final class RunCommand implements Callable<Integer> {
   String shard = "1/1";
 
   @Inject
-  RunCommand(Studies studies, Terminal terminal) {
+  RunCommand(Studies studies, PluginRegistry registry, Terminal terminal) {
     this.studies = studies;
+    this.registry = registry;
     this.terminal = terminal;
   }
 
@@ -48,7 +51,7 @@ final class RunCommand implements Callable<Integer> {
         terminal,
         output,
         studies.run(
-            study.source(output.quiet ? null : terminal),
+            study.source(output.quiet ? null : terminal, registry, terminal),
             out,
             Shard.of(shard),
             new ProgressWatcher(terminal, output.quiet)));

@@ -3,6 +3,8 @@ package org.espalier.cli;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.espalier.plugins.PluginRegistry;
+import org.espalier.study.Study;
 import org.espalier.study.StudySource;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -38,12 +40,32 @@ final class StudyOptions {
       description = "Overrides a value of the study, for example --set arms[0].strategy.n=8.")
   List<String> set = new ArrayList<>();
 
+  @Option(
+      names = "--download",
+      description = "Gets weights of the Hugging Face hub that are not in its local cache.")
+  boolean download;
+
+  /**
+   * The study, once the weights it refers to are there if that was asked for.
+   *
+   * @param terminal told of every override, or null
+   * @param registry the plugins
+   * @param progress told of downloads
+   */
+  StudySource source(@Nullable Terminal terminal, PluginRegistry registry, Terminal progress) {
+    StudySource source = source(terminal);
+    if (download) {
+      new HubCheckpoints(registry, progress).get(Study.bind(source, registry));
+    }
+    return source;
+  }
+
   /**
    * The study.
    *
    * @param terminal told of every override, or null
    */
-  StudySource source(@Nullable Terminal terminal) {
+  private StudySource source(@Nullable Terminal terminal) {
     List<String> overrides = new ArrayList<>();
     add(overrides, "prompts.limit", limit);
     add(overrides, "seed", seed);

@@ -29,7 +29,7 @@ final class ValidateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Study study = Study.bind(options.source(terminal), registry);
+    Study study = Study.bind(options.source(terminal, registry, terminal), registry);
     RunDirectory.requireUsable(study.output().resolve(study.spec().study()));
     try (LoadedStudy loaded = LoadedStudy.load(study, registry)) {
       terminal

@@ -199,4 +199,161 @@ class ExportTest {
         .contains("cells are equal but for times")
         .contains("beam / var @ 4x: second less first");
   }
+
+  private Path finished(String name, String study) throws IOException {
+    Path file = Files.writeString(directory.resolve(name + ".yaml"), study);
+    Path out = directory.resolve(name);
+    espalier("run", file, "-q", "--out", out);
+    return out;
+  }
+
+  @Test
+  void whatIsMissingKeepsItsNumberAndIsSaid() throws IOException {
+    Path failing =
+        finished(
+            "failing",
+            TOY_STUDY
+                .replace("seed: 7", "seed: 7\nseeds: 2")
+                .replace(
+                    "search: toy-target",
+                    "search: {id: toy-evil, does: assertion, at: 1, times: 1}"));
+    CommandLineKit.Ended ended = espalier("export", failing, "--to", "geneval,t2i-compbench");
+    assertThat(ended.code()).as(ended.err()).isZero();
+    assertThat(ended.err())
+        .contains("note: geneval: 1 searches failed and 0 have not run")
+        .contains("note: t2i-compbench: 1 searches failed");
+    Path geneval = failing.resolve("export/geneval");
+    JsonNode missing =
+        new ObjectMapper().readTree(Files.readAllLines(geneval.resolve("missing.jsonl")).get(0));
+    assertThat(missing.path("why").asText()).contains("asserted");
+    Path folder = geneval.resolve(missing.path("folder").asText());
+    String prompt = "%05d".formatted(missing.path("prompt").asInt());
+    String sample = "%04d.png".formatted(missing.path("sample").asInt());
+    assertThat(folder.resolve(prompt).resolve("samples").resolve(sample)).doesNotExist();
+    try (Stream<Path> samples = Files.walk(folder)) {
+      assertThat(samples.filter(file -> file.toString().endsWith(".png"))).hasSize(5);
+    }
+    int number = missing.path("prompt").asInt() * 2 + missing.path("sample").asInt();
+    try (Stream<Path> samples =
+        Files.list(
+            failing.resolve(
+                "export/t2i-compbench/" + missing.path("folder").asText() + "/samples"))) {
+      assertThat(samples.map(file -> file.getFileName().toString()))
+          .hasSize(5)
+          .noneMatch(name -> name.endsWith("_%06d.png".formatted(number)));
+    }
+  }
+
+  @Test
+  void correctComesFromACorrectnessAlone() throws IOException {
+    Path graded =
+        finished(
+            "graded",
+            TOY_STUDY.replace("evaluate: {id: toy-bright}", "evaluate: [{id: toy-target}]"));
+    CommandLineKit.Ended ended = espalier("export", graded, "--to", "geneval");
+    assertThat(ended.err()).contains("No evaluator says whether an image is correct");
+    assertThat(graded.resolve("export/geneval/alone-var-1x/results.jsonl")).doesNotExist();
+    Path both =
+        finished(
+            "both",
+            TOY_STUDY.replace(
+                "evaluate: {id: toy-bright}", "evaluate: [{id: toy-target}, {id: toy-bright}]"));
+    assertThat(espalier("export", both, "--to", "geneval,csv").code()).isZero();
+    assertThat(Files.readAllLines(both.resolve("export/geneval/alone-var-1x/results.jsonl")))
+        .hasSize(3);
+  }
+
+  @Test
+  void armsAndEvaluatorsOfLikeNamesStayApart() throws IOException {
+    Path twins =
+        finished(
+            "twins",
+            TOY_STUDY
+                .replace("name: alone", "name: 'a/b'")
+                .replace("{strategy: {id: best-of-n", "{name: 'a b', strategy: {id: best-of-n")
+                .replace(", levels: [1x]}", "}")
+                .replace(
+                    "evaluate: {id: toy-bright}",
+                    "evaluate: [{id: toy-bright}, {id: toy-bright, failOn: green}]"));
+    CommandLineKit.Ended ended = espalier("export", twins, "--to", "geneval,csv");
+    assertThat(ended.code()).as(ended.err()).isZero();
+    try (Stream<Path> folders = Files.list(twins.resolve("export/geneval"))) {
+      assertThat(folders.filter(Files::isDirectory)).hasSize(3);
+    }
+    assertThat(Files.readAllLines(twins.resolve("export/csv/cells.csv")).get(0))
+        .contains("metric_toy-bright,metric_toy-bright-2");
+  }
+
+  @Test
+  void longAndForeignPromptsMakeNamesThatFileSystemsTake() throws IOException {
+    String cjk = "\u7ea2".repeat(120);
+    String emoji = "x".repeat(243) + "\ud83d\ude00\ud83d\ude00";
+    Path out =
+        finished(
+            "long",
+            TOY_STUDY.replaceFirst(
+                "prompts: .*", "prompts: {inline: [\"" + cjk + "\", \"" + emoji + "\", a_b]}"));
+    CommandLineKit.Ended ended = espalier("export", out, "--to", "t2i-compbench");
+    assertThat(ended.code()).as(ended.err()).isZero();
+    assertThat(ended.err()).contains("2 prompts are longer", "1 prompts hold an underscore");
+    try (Stream<Path> samples =
+        Files.list(out.resolve("export/t2i-compbench/alone-var-1x/samples"))) {
+      List<String> names = samples.map(file -> file.getFileName().toString()).sorted().toList();
+      assertThat(names).hasSize(3).contains("a_b_000002.png");
+      for (String name : names) {
+        assertThat(name.getBytes(StandardCharsets.UTF_8).length).isLessThanOrEqualTo(255);
+        assertThat(StandardCharsets.UTF_8.newEncoder().canEncode(name)).isTrue();
+      }
+    }
+  }
+
+  @Test
+  void promptsAreNumberedAsTheFileHasThem() throws IOException {
+    Path out =
+        finished("numbered", TOY_STUDY.replaceFirst("prompts: .*", "prompts: {file: ids.jsonl}"));
+    assertThat(out.resolve("run.json")).doesNotExist();
+    Files.writeString(
+        directory.resolve("ids.jsonl"),
+        "{\"id\": \"10\", \"prompt\": \"ten\"}\n{\"id\": \"9\", \"prompt\": \"nine\"}\n"
+            + "{\"id\": \"1\", \"prompt\": \"one\"}\n");
+    out = finished("numbered", TOY_STUDY.replaceFirst("prompts: .*", "prompts: {file: ids.jsonl}"));
+    assertThat(espalier("export", out, "--to", "t2i-compbench").code()).isZero();
+    Path samples = out.resolve("export/t2i-compbench/alone-var-1x/samples");
+    assertThat(samples.resolve("ten_000000.png")).exists();
+    assertThat(samples.resolve("nine_000001.png")).exists();
+    assertThat(samples.resolve("one_000002.png")).exists();
+  }
+
+  @Test
+  void aUsedFolderIsRefusedAndAnOwnOneIsCleaned() throws IOException {
+    Path out = directory.resolve("out");
+    assertThat(espalier("export", run, "--to", "geneval", "--out", out).code()).isZero();
+    Path stale = out.resolve("best-of-n-var-4x/00000/samples/0000.png");
+    assertThat(stale).exists();
+    assertThat(espalier("export", run, "--to", "geneval", "--out", out).code()).isZero();
+    Path own = Files.writeString(out.resolve("best-of-n-var-4x/00000/samples/0007.png"), "mine");
+    CommandLineKit.Ended ended = espalier("export", run, "--to", "geneval", "--out", out);
+    assertThat(ended.code()).isEqualTo(2);
+    assertThat(ended.err()).contains("[CONFIG]", "0007.png", "not empty");
+    assertThat(own).hasContent("mine");
+    Path two = directory.resolve("two");
+    assertThat(espalier("export", run, "--to", "geneval,t2i-compbench", "--out", two).code())
+        .isZero();
+    assertThat(two.resolve("geneval/best-of-n-var-4x")).exists();
+    assertThat(two.resolve("t2i-compbench/best-of-n-var-4x")).exists();
+  }
+
+  @Test
+  void mlflowRunsSayWhatWasSearchedAndCanBeMoved() throws IOException {
+    assertThat(espalier("export", run, "--to", "mlflow").code()).isZero();
+    try (Stream<Path> files = Files.walk(run.resolve("export/mlflow"))) {
+      List<Path> all = files.filter(Files::isRegularFile).toList();
+      List<String> names = all.stream().map(file -> file.getFileName().toString()).toList();
+      assertThat(names).contains("strategy.id", "strategy.width", "verifier.id", "seeds");
+      assertThat(names).contains("metric_toy-bright", "cells.csv", "table.md");
+      for (Path file : all) {
+        assertThat(Files.readString(file)).doesNotContain(directory.toString());
+      }
+    }
+  }
 }

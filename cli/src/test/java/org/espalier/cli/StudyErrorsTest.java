@@ -74,6 +74,21 @@ class StudyErrorsTest {
     replaced(
         "a cap below one sample", "levels: [4x]}\nmodels", "levels: [4x], caps: {nfe: 1}}\nmodels");
     replaced("a capability", "{id: toy-scale, steps: 4}", "{id: toy-flow, sampler: ode}");
+    String ensemble = "search: {id: ensemble, calibration: nano, members: [{id: clip, %s}]}";
+    replaced(
+        "a key of a member", "search: toy-target", ensemble.formatted("weigths: nano, weight: 2"));
+    replaced(
+        "a weight of a member",
+        "search: toy-target",
+        ensemble.formatted("weights: nano, weight: -2"));
+    replaced(
+        "an unknown member",
+        "search: toy-target",
+        ensemble.formatted("x: 1").replace("clip", "clop"));
+    replaced(
+        "weights of a member",
+        "search: toy-target",
+        ensemble.formatted("weights: /nowhere/at/all"));
     replaced("a study name", "study: toy", "study: ../toy");
     replaced(
         "a level twice in two spellings", "levels: [4x]}\nmodels", "levels: [4x, 4.0x]}\nmodels");

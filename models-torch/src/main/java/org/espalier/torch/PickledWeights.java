@@ -16,6 +16,7 @@ import java.util.TreeMap;
 import org.apache.commons.compress.archivers.zip.ZipArchiveEntry;
 import org.apache.commons.compress.archivers.zip.ZipFile;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.ReadLog;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -62,6 +63,7 @@ final class PickledWeights implements WeightSource {
   PickledWeights(Path path) {
     this.path = path;
     this.file = new MappedFile(path);
+    ReadLog.file(path, "PyTorch archive");
     try {
       if (isOld()) {
         readOld();

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Set;
 import org.espalier.api.EspalierException;
 import org.espalier.weights.ModelJson;
+import org.espalier.weights.ReadLog;
 
 /**
  * A file in the <a href="https://github.com/huggingface/safetensors#format">safetensors format</a>:
@@ -55,6 +56,7 @@ public final class SafetensorsFile implements WeightSource {
   public SafetensorsFile(Path path) {
     this.path = path;
     this.file = new MappedFile(path);
+    ReadLog.file(path, "safetensors");
     try {
       readHeader();
     } catch (RuntimeException e) {

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.ReadLog;
 
 /**
  * Turns text into token numbers by a {@code tokenizer.json} of Hugging Face <a
@@ -53,6 +54,7 @@ public final class TextTokenizer implements AutoCloseable {
           "The maximum text length (" + maxLength + ") must be positive.",
           "Maybe set the text length of the model.");
     }
+    ReadLog.file(file, "tokenizer");
     System.setProperty("OPT_OUT_TRACKING", "true");
     NativeLibraries.place();
     try {

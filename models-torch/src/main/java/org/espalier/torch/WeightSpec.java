@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -11,6 +12,7 @@ import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.espalier.api.EspalierException;
+import org.espalier.weights.ReadLog;
 
 /**
  * The weights a program expects, derived from a configuration: every key with its shape, and
@@ -75,51 +77,12 @@ public final class WeightSpec {
   public void check(WeightSource source) {
     Set<String> unread = new TreeSet<>(source.names());
     unread.removeAll(expected.keySet());
+    List<String> unused = new ArrayList<>(unread);
     unread.removeIf(name -> ignorable.stream().anyMatch(p -> p.matcher(name).matches()));
+    unused.removeAll(unread);
+    requireKeys(source, unread);
     for (Map.Entry<String, Expected> entry : expected.entrySet()) {
-      String name = entry.getKey();
-      List<Long> wanted = entry.getValue().shape;
-      if (!source.names().contains(name)) {
-        throw EspalierException.config(
-            "The weights "
-                + source.location()
-                + " lack the key "
-                + name
-                + " (shape "
-                + wanted
-                + ").",
-            unread.isEmpty()
-                ? Names.suggestion(name, source.names())
-                : "Maybe it is misnamed; unread keys: "
-                    + String.join(", ", Names.nearest(name, unread))
-                    + ".");
-      }
-      List<Long> actual = source.info(name).shape();
-      if (!actual.equals(wanted)) {
-        throw EspalierException.config(
-            "The weights "
-                + source.location()
-                + " have the key "
-                + name
-                + " with the shape "
-                + actual
-                + " instead of "
-                + wanted
-                + ".",
-            "Maybe the configuration belongs to another checkpoint.");
-      }
-      DType dtype = source.info(name).dtype();
-      if (!dtype.isFloating()) {
-        throw EspalierException.config(
-            "The weights "
-                + source.location()
-                + " have the key "
-                + name
-                + " of the type "
-                + dtype
-                + ", which is not a floating-point one.",
-            "Maybe the checkpoint is quantised; use the one in bfloat16 or float32.");
-      }
+      require(source, entry.getKey(), entry.getValue());
     }
     if (!unread.isEmpty()) {
       String first = unread.iterator().next();
@@ -129,8 +92,7 @@ public final class WeightSpec {
               + " have "
               + unread.size()
               + " keys that the program does not know: "
-              + unread.stream().limit(3).collect(Collectors.joining(", "))
-              + (unread.size() > 3 ? ", ..." : "")
+              + some(unread)
               + " (shape "
               + source.info(first).shape()
               + ").",
@@ -139,6 +101,79 @@ public final class WeightSpec {
               + String.join(", ", Names.nearest(first, expected.keySet()))
               + ".");
     }
+    ReadLog.use(
+        new ReadLog.Use(
+            source.location(), expected.size(), unused, parameters(), fullPrecisionParameters()));
+  }
+
+  private long fullPrecisionParameters() {
+    return expected.values().stream()
+        .filter(Expected::fullPrecision)
+        .mapToLong(e -> new TensorInfo(DType.F32, e.shape).elements())
+        .sum();
+  }
+
+  /** All keys that are missing, in one error. */
+  private void requireKeys(WeightSource source, Set<String> unread) {
+    Set<String> missing = new LinkedHashSet<>(expected.keySet());
+    missing.removeAll(source.names());
+    if (missing.isEmpty()) {
+      return;
+    }
+    String name = missing.iterator().next();
+    throw EspalierException.config(
+        "The weights "
+            + source.location()
+            + " lack "
+            + (missing.size() == 1
+                ? "the key " + name
+                : missing.size() + " keys, among them the key " + name)
+            + " (shape "
+            + expectedShape(name)
+            + ").",
+        unread.isEmpty()
+            ? Names.suggestion(name, source.names())
+            : "Maybe it is misnamed; unread keys: "
+                + String.join(", ", Names.nearest(name, unread))
+                + ".");
+  }
+
+  private List<Long> expectedShape(String name) {
+    Expected entry = expected.get(name);
+    return entry == null ? List.of() : entry.shape;
+  }
+
+  private static void require(WeightSource source, String name, Expected wanted) {
+    TensorInfo actual = source.info(name);
+    if (!actual.shape().equals(wanted.shape)) {
+      throw EspalierException.config(
+          "The weights "
+              + source.location()
+              + " have the key "
+              + name
+              + " with the shape "
+              + actual.shape()
+              + " instead of "
+              + wanted.shape
+              + ".",
+          "Maybe the configuration belongs to another checkpoint.");
+    }
+    if (!actual.dtype().isFloating()) {
+      throw EspalierException.config(
+          "The weights "
+              + source.location()
+              + " have the key "
+              + name
+              + " of the type "
+              + actual.dtype()
+              + ", which is not a floating-point one.",
+          "Maybe the checkpoint is quantised; use the one in bfloat16 or float32.");
+    }
+  }
+
+  private static String some(Set<String> names) {
+    return names.stream().limit(3).collect(Collectors.joining(", "))
+        + (names.size() > 3 ? ", ..." : "");
   }
 
   /** Collects expected keys. */

@@ -69,6 +69,25 @@ public final class PluginRef<T> {
         context -> provider.load(config, context));
   }
 
+  /**
+   * A verifier that is loaded by its id, by {@link LoadContext#verifiers}.
+   *
+   * @param spec {@code id} and the provider's configuration, as in YAML
+   * @throws EspalierException CONFIG if it has no id
+   */
+  public static PluginRef<Verifier> verifier(Map<String, Object> spec) {
+    if (!(spec.get("id") instanceof String id)) {
+      throw EspalierException.config(
+          "A verifier (" + spec + ") has no id.", "Maybe write {id: clip, weights: nano}.");
+    }
+    Map<String, Object> copy = Collections.unmodifiableMap(new LinkedHashMap<>(spec));
+    return new PluginRef<>(
+        id,
+        copy,
+        context -> context.verifiers().check(copy),
+        context -> context.verifiers().load(copy));
+  }
+
   /** The id of its provider. */
   public String id() {
     return id;

@@ -20,6 +20,8 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.espalier.spi.NoEffectOnResults;
+import org.espalier.spi.PluginRef;
 import org.jspecify.annotations.Nullable;
 
 /** The one textual form of a configuration: JSON with sorted keys, defaults filled in. */
@@ -38,6 +40,20 @@ public final class Canonical {
    * @param value a record, enum, collection or scalar
    */
   public static @Nullable Object plain(@Nullable Object value) {
+    return plain(value, false);
+  }
+
+  /**
+   * The same without components that cannot change a result, which are marked {@link
+   * NoEffectOnResults}: what a configuration is known by.
+   *
+   * @param value as for {@link #plain}
+   */
+  public static @Nullable Object key(@Nullable Object value) {
+    return plain(value, true);
+  }
+
+  private static @Nullable Object plain(@Nullable Object value, boolean key) {
     if (value == null || value instanceof String || value instanceof Boolean) {
       return value;
     }
@@ -48,7 +64,7 @@ public final class Canonical {
       return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
     if (value instanceof Optional<?> optional) {
-      return plain(optional.orElse(null));
+      return plain(optional.orElse(null), key);
     }
     if (value instanceof OptionalInt optional) {
       return optional.isPresent() ? optional.getAsInt() : null;
@@ -58,12 +74,15 @@ public final class Canonical {
     }
     if (value instanceof Map<?, ?> map) {
       Map<String, @Nullable Object> sorted = new TreeMap<>();
-      map.forEach((k, v) -> sorted.put(String.valueOf(plain(k)), plain(v)));
+      map.forEach((k, v) -> sorted.put(String.valueOf(plain(k, key)), plain(v, key)));
       return sorted;
+    }
+    if (value instanceof PluginRef<?> ref) {
+      return plain(ref.config(), key);
     }
     if (value instanceof Collection<?> collection) {
       List<@Nullable Object> list = new ArrayList<>();
-      collection.forEach(element -> list.add(plain(element)));
+      collection.forEach(element -> list.add(plain(element, key)));
       return list;
     }
     if (value instanceof Record record && hasPlainForm(record)) {
@@ -72,9 +91,16 @@ public final class Canonical {
     if (value instanceof Record record) {
       Map<String, @Nullable Object> map = new TreeMap<>();
       for (RecordComponent component : record.getClass().getRecordComponents()) {
+        if (key && component.isAnnotationPresent(NoEffectOnResults.class)) {
+          continue;
+        }
         Object part = RecordBinder.read(component, record);
-        if (part != null && !(part instanceof Optional<?> o && o.isEmpty())) {
-          map.put(component.getName(), plain(part));
+        if (part instanceof PluginRef<?> ref
+            && RecordBinder.isPluginWithMore(record.getClass())
+            && plain(ref.config(), key) instanceof Map<?, ?> plugin) {
+          plugin.forEach((name, own) -> map.put(String.valueOf(name), own));
+        } else if (part != null && !(part instanceof Optional<?> o && o.isEmpty())) {
+          map.put(component.getName(), plain(part, key));
         }
       }
       return map;

@@ -13,7 +13,9 @@ import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.Set;
+import java.util.SortedSet;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import java.util.function.BiFunction;
 import java.util.function.Consumer;
@@ -24,6 +26,7 @@ import org.espalier.api.SearchStrategy;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.ModelProvider;
+import org.espalier.spi.PluginRef;
 import org.espalier.spi.StrategyProvider;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
@@ -199,9 +202,11 @@ public final class PluginRegistry {
    *
    * @param strategy ready to search
    * @param config canonical form of its configuration, with its id
+   * @param key the same without what cannot change a result
    * @param code fingerprint of the jar or directory it was loaded from
    */
-  public record BoundStrategy(SearchStrategy strategy, Map<String, Object> config, String code) {}
+  public record BoundStrategy(
+      SearchStrategy strategy, Map<String, Object> config, Map<String, Object> key, String code) {}
 
   /**
    * A model or verifier whose configuration is bound and validated, not yet loaded.
@@ -209,14 +214,18 @@ public final class PluginRegistry {
    * @param <T> what it loads
    * @param id of its provider
    * @param config canonical form of its configuration, with its id
+   * @param key the same without what cannot change a result
    * @param code fingerprint of the jar or directory it was loaded from
+   * @param members fingerprints of the plugins that its configuration names, sorted
    * @param check finds what is wrong without reading a tensor
    * @param loader loads it
    */
   public record Bound<T>(
       String id,
       Map<String, Object> config,
+      Map<String, Object> key,
       String code,
+      SortedSet<String> members,
       Consumer<LoadContext> check,
       Function<LoadContext, T> loader) {}
 
@@ -229,12 +238,12 @@ public final class PluginRegistry {
     return strategy(require("strategy", strategies, spec), spec);
   }
 
-  private static <C extends Record> BoundStrategy strategy(
-      StrategyProvider<C> provider, PluginSpec spec) {
-    C config = bind(spec, provider.configType());
+  private <C extends Record> BoundStrategy strategy(StrategyProvider<C> provider, PluginSpec spec) {
+    C config = bind(spec, provider.configType(), new TreeSet<>());
     return new BoundStrategy(
         located(spec, () -> provider.create(config)),
-        resolved(spec.id(), config),
+        resolved(spec.id(), Canonical.plain(config)),
+        resolved(spec.id(), Canonical.key(config)),
         PluginCode.fingerprint(provider.getClass()));
   }
 
@@ -247,12 +256,14 @@ public final class PluginRegistry {
     return model(require("model", models, spec), spec);
   }
 
-  private static <C extends Record> Bound<GenerativeModel> model(
+  private <C extends Record> Bound<GenerativeModel> model(
       ModelProvider<C> provider, PluginSpec spec) {
+    SortedSet<String> members = new TreeSet<>();
     return bound(
         provider.getClass(),
         spec,
-        bind(spec, provider.configType()),
+        bind(spec, provider.configType(), members),
+        members,
         provider::check,
         provider::load);
   }
@@ -266,31 +277,64 @@ public final class PluginRegistry {
     return verifier(require("verifier", verifiers, spec), spec);
   }
 
-  private static <C extends Record> Bound<Verifier> verifier(
+  private <C extends Record> Bound<Verifier> verifier(
       VerifierProvider<C> provider, PluginSpec spec) {
+    SortedSet<String> members = new TreeSet<>();
     return bound(
         provider.getClass(),
         spec,
-        bind(spec, provider.configType()),
+        bind(spec, provider.configType(), members),
+        members,
         provider::check,
         provider::load);
   }
 
   /** Binds the keys besides {@code id} to a plugin's configuration. */
-  private static <C> C bind(PluginSpec spec, Class<C> type) {
-    return RecordBinder.bind(spec.tree(), spec.node(), spec.path(), type, Set.of("id"));
+  private <C> C bind(PluginSpec spec, Class<C> type, SortedSet<String> members) {
+    return RecordBinder.bind(
+        spec.tree(),
+        spec.node(),
+        spec.path(),
+        type,
+        spec.apart(),
+        (of, member) -> ref(of, member, members));
+  }
+
+  /** A plugin that another's configuration names. */
+  private PluginRef<?> ref(Class<?> type, PluginSpec spec, SortedSet<String> members) {
+    Bound<?> bound;
+    if (type == Verifier.class) {
+      bound = verifier(spec);
+    } else if (type == GenerativeModel.class) {
+      bound = model(spec);
+    } else {
+      throw new EspalierException(
+          EspalierException.Code.PLUGIN_CONTRACT,
+          "A configuration names a plugin of the type (" + type.getName() + ").",
+          "Maybe use PluginRef<Verifier> or PluginRef<GenerativeModel>.");
+    }
+    members.add(bound.code());
+    members.addAll(bound.members());
+    return ref(bound);
+  }
+
+  private static <T> PluginRef<T> ref(Bound<T> bound) {
+    return PluginRef.of(bound.id(), bound.key(), bound.check(), bound.loader());
   }
 
   private static <C extends Record, T> Bound<T> bound(
       Class<?> provider,
       PluginSpec spec,
       C config,
+      SortedSet<String> members,
       BiConsumer<C, LoadContext> check,
       BiFunction<C, LoadContext, T> load) {
     return new Bound<>(
         spec.id(),
-        resolved(spec.id(), config),
+        resolved(spec.id(), Canonical.plain(config)),
+        resolved(spec.id(), Canonical.key(config)),
         PluginCode.fingerprint(provider),
+        Collections.unmodifiableSortedSet(members),
         context ->
             located(
                 spec,
@@ -308,27 +352,27 @@ public final class PluginRegistry {
       throw e.at(spec.tree().at(spec.node()));
     } catch (InvalidPathException e) {
       throw new EspalierException(
-          EspalierException.Code.CONFIG,
-          "%s: This is not a valid path: %s."
-              .formatted(
-                  spec.tree().at(spec.node()),
-                  String.valueOf(e.getMessage()).replaceAll("\\p{Cntrl}", "\uFFFD")),
-          "Maybe check the paths of " + spec.id() + ".",
-          e);
+              EspalierException.Code.CONFIG,
+              "This is not a valid path: %s."
+                  .formatted(String.valueOf(e.getMessage()).replaceAll("\\p{Cntrl}", "\uFFFD")),
+              "Maybe check the paths of " + spec.id() + ".",
+              e)
+          .at(spec.tree().at(spec.node()));
     } catch (LinkageError e) {
       throw new EspalierException(
-          EspalierException.Code.PLUGIN_CONTRACT,
-          "%s: A class that the plugin (%s) needs cannot be loaded: %s."
-              .formatted(spec.tree().at(spec.node()), spec.id(), e.getMessage()),
-          "Maybe put the library that holds it on the class path, beside the plugin.",
-          e);
+              EspalierException.Code.PLUGIN_CONTRACT,
+              "A class that the plugin (%s) needs cannot be loaded: %s."
+                  .formatted(spec.id(), e.getMessage()),
+              "Maybe put the library that holds it on the class path, beside the plugin.",
+              e)
+          .at(spec.tree().at(spec.node()));
     }
   }
 
-  private static Map<String, Object> resolved(String id, Record config) {
+  private static Map<String, Object> resolved(String id, @Nullable Object config) {
     Map<String, Object> result = new LinkedHashMap<>();
     result.put("id", id);
-    if (Canonical.plain(config) instanceof Map<?, ?> map) {
+    if (config instanceof Map<?, ?> map) {
       map.forEach(
           (key, value) -> {
             if (value != null) {

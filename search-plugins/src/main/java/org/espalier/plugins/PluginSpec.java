@@ -1,5 +1,6 @@
 package org.espalier.plugins;
 
+import java.util.Set;
 import org.yaml.snakeyaml.nodes.Node;
 
 /**
@@ -11,5 +12,21 @@ import org.yaml.snakeyaml.nodes.Node;
  * @param idNode the node of the id, for errors
  * @param node the whole mapping, or the scalar
  * @param path where it stands, for errors, for example {@code arms[0].strategy}
+ * @param apart keys of the mapping that are not the plugin's, its id among them
  */
-public record PluginSpec(String id, ConfigTree tree, Node idNode, Node node, String path) {}
+public record PluginSpec(
+    String id, ConfigTree tree, Node idNode, Node node, String path, Set<String> apart) {
+
+  /**
+   * A plugin whose mapping holds nothing else.
+   *
+   * @param id which provider
+   * @param tree where it stands
+   * @param idNode the node of the id
+   * @param node the whole mapping, or the scalar
+   * @param path where it stands
+   */
+  public PluginSpec(String id, ConfigTree tree, Node idNode, Node node, String path) {
+    this(id, tree, idNode, node, path, Set.of("id"));
+  }
+}

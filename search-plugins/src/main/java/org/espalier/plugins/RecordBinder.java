@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -26,6 +27,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.espalier.api.EspalierException;
+import org.espalier.spi.PluginRef;
 import org.jspecify.annotations.NullMarked;
 import org.jspecify.annotations.Nullable;
 import org.yaml.snakeyaml.nodes.MappingNode;
@@ -43,10 +45,15 @@ import org.yaml.snakeyaml.nodes.Tag;
 public final class RecordBinder {
   private static final int DEEPEST = 40;
 
-  private final ConfigTree tree;
+  /** The component beside which others of a record belong to the same mapping. */
+  private static final String PLUGIN = "plugin";
 
-  private RecordBinder(ConfigTree tree) {
+  private final ConfigTree tree;
+  private final PluginRefs plugins;
+
+  private RecordBinder(ConfigTree tree, PluginRefs plugins) {
     this.tree = tree;
+    this.plugins = plugins;
   }
 
   /**
@@ -61,7 +68,31 @@ public final class RecordBinder {
    */
   public static <T> T bind(
       ConfigTree tree, Node node, String path, Class<T> type, Set<String> apart) {
-    return type.cast(new RecordBinder(tree).bindRecord(type, node, path, apart, 0));
+    return bind(tree, node, path, type, apart, PluginRefs.NONE);
+  }
+
+  /** The same for a record that may name plugins. */
+  static <T> T bind(
+      ConfigTree tree,
+      Node node,
+      String path,
+      Class<T> type,
+      Set<String> apart,
+      PluginRefs plugins) {
+    return type.cast(new RecordBinder(tree, plugins).bindRecord(type, node, path, apart, 0));
+  }
+
+  /**
+   * Whether a record is written as one mapping with the plugin that it names.
+   *
+   * @param type any class
+   */
+  public static boolean isPluginWithMore(Class<?> type) {
+    return type.isRecord()
+        && Arrays.stream(type.getRecordComponents())
+            .anyMatch(
+                component ->
+                    component.getName().equals(PLUGIN) && component.getType() == PluginRef.class);
   }
 
   private Object bindRecord(Class<?> type, Node node, String path, Set<String> apart, int depth) {
@@ -75,15 +106,16 @@ public final class RecordBinder {
     Map<String, NodeTuple> given = new LinkedHashMap<>();
     if (node instanceof MappingNode map) {
       given.putAll(entries(map, path));
-    } else if (apart.isEmpty()) {
+    } else if (apart.isEmpty() && !isPluginWithMore(type)) {
       throw tree.error(
           node,
           named(path) + " must be a mapping, but is " + describe(node) + ".",
           "Maybe write key: value lines below it.");
     }
     List<String> names = Arrays.stream(components).map(RecordComponent::getName).toList();
+    boolean shared = isPluginWithMore(type);
     for (Map.Entry<String, NodeTuple> entry : given.entrySet()) {
-      if (!names.contains(entry.getKey()) && !apart.contains(entry.getKey())) {
+      if (!shared && !names.contains(entry.getKey()) && !apart.contains(entry.getKey())) {
         ScalarNode key = (ScalarNode) entry.getValue().getKeyNode();
         throw tree.error(
             key,
@@ -100,6 +132,13 @@ public final class RecordBinder {
       types[i] = component.getType();
       NodeTuple tuple = given.get(component.getName());
       Node value = tuple == null || isNull(tuple.getValueNode()) ? null : tuple.getValueNode();
+      if (shared && component.getName().equals(PLUGIN)) {
+        Set<String> others = new HashSet<>(names);
+        others.remove(PLUGIN);
+        arguments[i] =
+            pluginRef((ParameterizedType) component.getGenericType(), node, path, others);
+        continue;
+      }
       arguments[i] =
           value == null
               ? absent(component, node, path)
@@ -276,6 +315,9 @@ public final class RecordBinder {
   private @Nullable Object bindGeneric(ParameterizedType type, Node node, String path, int depth) {
     Class<?> raw = (Class<?>) type.getRawType();
     Type[] of = type.getActualTypeArguments();
+    if (raw == PluginRef.class) {
+      return pluginRef(type, node, path, Set.of());
+    }
     if (raw == Optional.class) {
       return Optional.ofNullable(bindValue(of[0], node, path, depth + 1));
     }
@@ -335,9 +377,20 @@ public final class RecordBinder {
     return Collections.unmodifiableMap(result);
   }
 
+  private PluginRef<?> pluginRef(
+      ParameterizedType type, Node node, String path, Set<String> others) {
+    PluginSpec spec = plugin(node, path);
+    Set<String> apart = new HashSet<>(others);
+    apart.addAll(spec.apart());
+    return plugins.bind(
+        (Class<?>) type.getActualTypeArguments()[0],
+        new PluginSpec(spec.id(), tree, spec.idNode(), node, path, apart));
+  }
+
   private PluginSpec plugin(Node node, String path) {
+    Set<String> apart = Set.of("id");
     if (node instanceof ScalarNode scalar && !isNull(node)) {
-      return new PluginSpec(scalar.getValue(), tree, node, node, path);
+      return new PluginSpec(scalar.getValue(), tree, node, node, path, apart);
     }
     if (!(node instanceof MappingNode map)) {
       throw tree.error(
@@ -349,7 +402,7 @@ public final class RecordBinder {
     if (id == null || !(id.getValueNode() instanceof ScalarNode scalar) || isNull(scalar)) {
       throw tree.error(node, "The key (id)" + in(path) + " is missing.", "Maybe add id: ....");
     }
-    return new PluginSpec(scalar.getValue(), tree, scalar, node, path);
+    return new PluginSpec(scalar.getValue(), tree, scalar, node, path, apart);
   }
 
   private @Nullable Object free(Node node, String path, int depth) {

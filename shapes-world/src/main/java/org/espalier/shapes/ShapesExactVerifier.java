@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.espalier.api.EspalierException;
@@ -100,6 +101,16 @@ public final class ShapesExactVerifier implements Verifier {
     int count = images.size();
     counters = counters.plus(new WorkCounters(count, 0, count * detector.flops(), count));
     return Arrays.asList(verdicts);
+  }
+
+  @Override
+  public Optional<String> unsupported(Prompt prompt) {
+    try {
+      requirement(prompt);
+      return Optional.empty();
+    } catch (EspalierException e) {
+      return Optional.of(e.what());
+    }
   }
 
   private static SceneRequirement requirement(Prompt prompt) {

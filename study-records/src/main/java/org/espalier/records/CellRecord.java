@@ -335,9 +335,10 @@ public sealed interface CellRecord extends RecordEntry {
    * One verdict.
    *
    * @param evaluator id of the verifier
-   * @param value higher is better; null if it failed
+   * @param value higher is better; null if it failed, or was not asked
    * @param parts named components
-   * @param failed why there is no value
+   * @param failed why there is no value; null where the evaluator was not asked, because it cannot
+   *     judge images of the prompt and the study skips such prompts
    */
   @JsonInclude(JsonInclude.Include.NON_NULL)
   record Judged(

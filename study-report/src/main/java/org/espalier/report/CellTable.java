@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeSet;
 import java.util.function.BiConsumer;
 import java.util.regex.Pattern;
 import org.apache.commons.csv.CSVFormat;
@@ -37,16 +36,25 @@ record CellTable(Map<String, PrimitiveTypeName> columns, List<Map<String, Object
    * @param records the cells
    */
   static CellTable of(List<CellRecord> records) {
-    TreeSet<String> evaluators = new TreeSet<>();
+    // By place: two evaluators may have one id, and each keeps its column.
+    List<String> evaluators = new ArrayList<>();
     for (CellRecord.Done done : Summary.done(records)) {
-      done.evaluation().answer().forEach(judged -> evaluators.add(judged.evaluator()));
+      List<CellRecord.Judged> verdicts = done.evaluation().answer();
+      for (int i = evaluators.size(); i < verdicts.size(); i++) {
+        String name = "metric_" + verdicts.get(i).evaluator();
+        String column = name;
+        for (int n = 2; evaluators.contains(column); n++) {
+          column = name + "-" + n;
+        }
+        evaluators.add(column);
+      }
     }
     CellTable table = new CellTable(new LinkedHashMap<>(), new ArrayList<>());
     records.forEach(record -> table.add(record, evaluators));
     return table;
   }
 
-  private void add(CellRecord r, TreeSet<String> evaluators) {
+  private void add(CellRecord r, List<String> evaluators) {
     Map<String, Object> row = new LinkedHashMap<>();
     BiConsumer<String, @Nullable String> text = column(row, PrimitiveTypeName.BINARY);
     BiConsumer<String, @Nullable Long> whole = column(row, PrimitiveTypeName.INT64);
@@ -85,8 +93,8 @@ record CellTable(Map<String, PrimitiveTypeName> columns, List<Map<String, Object
     real.accept("engine_seconds", r.time().engineNanos() * 1e-9);
     text.accept("image", done == null ? null : done.images().answer());
     text.accept("error", r instanceof CellRecord.Failed failed ? failed.error().message() : null);
-    for (String evaluator : evaluators) {
-      real.accept("metric_" + evaluator, done == null ? null : value(done, evaluator));
+    for (int i = 0; i < evaluators.size(); i++) {
+      real.accept(evaluators.get(i), done == null ? null : value(done, i));
     }
     rows.add(row);
   }
@@ -101,13 +109,9 @@ record CellTable(Map<String, PrimitiveTypeName> columns, List<Map<String, Object
     };
   }
 
-  private static @Nullable Double value(CellRecord.Done done, String evaluator) {
-    for (CellRecord.Judged judged : done.evaluation().answer()) {
-      if (judged.evaluator().equals(evaluator)) {
-        return judged.value();
-      }
-    }
-    return null;
+  private static @Nullable Double value(CellRecord.Done done, int evaluator) {
+    List<CellRecord.Judged> verdicts = done.evaluation().answer();
+    return evaluator < verdicts.size() ? verdicts.get(evaluator).value() : null;
   }
 
   /** The rows by RFC 4180, with a header. */

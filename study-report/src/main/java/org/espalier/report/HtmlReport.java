@@ -288,8 +288,8 @@ public final class HtmlReport {
     }
     if (record instanceof CellRecord.Done done && !done.evaluation().answer().isEmpty()) {
       CellRecord.Judged judged = done.evaluation().answer().get(0);
-      if (judged.value() == null) {
-        return "the evaluator failed" + (judged.failed() == null ? "" : ": " + judged.failed());
+      if (judged.value() == null && judged.failed() != null) {
+        return "the evaluator failed: " + judged.failed();
       }
     }
     return null;

@@ -1,8 +1,7 @@
 package org.espalier.report;
 
-import java.io.IOException;
+import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
@@ -55,7 +54,8 @@ final class MlflowStore {
   /** Writes the experiment and returns its directory. */
   Path write() {
     Map<String, Object> meta = new LinkedHashMap<>();
-    meta.put("artifact_location", experiment.toUri().toString());
+    // Relative, so that the store can be moved: start MLflow in its directory.
+    meta.put("artifact_location", "./" + id);
     meta.put("creation_time", started);
     meta.put("experiment_id", id);
     meta.put("last_update_time", started);
@@ -74,7 +74,7 @@ final class MlflowStore {
     Path run = experiment.resolve(runId);
     long end = started + (long) (1000 * row.mean(Axis.SECONDS) * row.counts().cells());
     Map<String, Object> fields = new LinkedHashMap<>();
-    fields.put("artifact_uri", run.resolve("artifacts").toUri().toString());
+    fields.put("artifact_uri", "./" + id + "/" + runId + "/artifacts");
     fields.put("end_time", end);
     fields.put("entry_point_name", "");
     fields.put("experiment_id", id);
@@ -95,23 +95,63 @@ final class MlflowStore {
     put(run, "params/level", series.level());
     put(run, "params/budget_limit", Double.toString(row.limit()));
     put(run, "params/budget_unit", data.summary().unit());
+    put(run, "params/seeds", data.resolved().path("seeds").asText("1"));
+    put(run, "params/first_seed", data.resolved().path("seed").asText("0"));
+    parameters(series).forEach((name, value) -> put(run, "params/" + name, value));
     put(run, "tags/mlflow.runName", series.toString());
     put(run, "tags/espalier.config_sha256", configuration);
     // The step of MLflow's charts is the number of network evaluations.
     long step = Math.round(row.mean(Axis.NFE));
-    metrics(row)
+    String metric = data.summary().metric();
+    metrics(row, metric == null ? "metric" : "metric_" + metric)
         .forEach(
             (name, value) -> put(run, "metrics/" + name, end + " " + value + " " + step + "\n"));
-    try {
-      Files.createDirectories(run.resolve("artifacts"));
-    } catch (IOException e) {
-      throw WholeFile.problem(run, e);
+    put(run, "artifacts/table.md", SummaryTables.all(data.summary()).markdown());
+    put(run, "artifacts/resolved.json", RunJson.pretty(data.resolved()));
+    put(
+        run,
+        "artifacts/cells.csv",
+        CellTable.of(
+                data.records().stream().filter(record -> Series.of(record).equals(series)).toList())
+            .csv());
+  }
+
+  /** The strategy's settings and who judged, as the study resolved them. */
+  private Map<String, String> parameters(Series series) {
+    Map<String, String> parameters = new TreeMap<>();
+    JsonNode verifiers = data.resolved().path("verifiers");
+    JsonNode search = verifiers.path("search");
+    for (JsonNode arm : data.resolved().path("arms")) {
+      if (arm.path("name").asText().equals(series.arm())) {
+        flatten("strategy", arm.path("strategy"), parameters);
+        search = arm.has("verifier") ? arm.path("verifier") : search;
+      }
+    }
+    flatten("verifier", search, parameters);
+    flatten("evaluate", verifiers.path("evaluate"), parameters);
+    flatten("model", data.resolved().path("models").path(series.model()), parameters);
+    // MLflow takes the name of the model for a parameter of its own.
+    parameters.remove("model");
+    return parameters;
+  }
+
+  private static void flatten(String name, JsonNode value, Map<String, String> into) {
+    if (value.isObject()) {
+      value
+          .fields()
+          .forEachRemaining(field -> flatten(name + "." + field.getKey(), field.getValue(), into));
+    } else if (value.isArray()) {
+      for (int i = 0; i < value.size(); i++) {
+        flatten(name + "." + i, value.get(i), into);
+      }
+    } else if (!value.isMissingNode()) {
+      into.put(name, value.asText());
     }
   }
 
-  private static Map<String, Double> metrics(Summary.Row row) {
+  private static Map<String, Double> metrics(Summary.Row row, String metric) {
     Map<String, Double> metrics = new TreeMap<>();
-    interval(metrics, "metric", row.metric());
+    interval(metrics, metric, row.metric());
     interval(metrics, "verifier_score", row.score());
     metrics.put("nfe", row.mean(Axis.NFE));
     metrics.put("flops", row.mean(Axis.FLOPS));

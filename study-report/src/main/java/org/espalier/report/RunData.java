@@ -54,8 +54,11 @@ public record RunData(
     records.stream()
         .sorted(Comparator.comparingDouble(record -> record.budget().limit()))
         .forEach(record -> levels.putIfAbsent(record.level(), levels.size()));
+    List<JsonNode> prompts = RunFiles.jsonLines(directory.prompts());
+    Map<String, Integer> order = new HashMap<>();
+    prompts.forEach(prompt -> order.putIfAbsent(prompt.path("id").asText(), order.size()));
     records.sort(
-        Comparator.comparing((CellRecord r) -> r.prompt().id())
+        Comparator.comparingInt((CellRecord r) -> order.getOrDefault(r.prompt().id(), order.size()))
             .thenComparingLong(CellRecord::seed)
             .thenComparingInt(r -> levels.getOrDefault(r.level(), 0))
             .thenComparingInt(r -> arms.getOrDefault(r.arm(), 0))
@@ -66,7 +69,7 @@ public record RunData(
         RunFiles.json(directory.resolved()),
         plan,
         RunFiles.json(directory.environment()),
-        RunFiles.jsonLines(directory.prompts()),
+        prompts,
         List.copyOf(records),
         Summary.of(records, plan.path("tolerance").asDouble(0.05)),
         content.notes());

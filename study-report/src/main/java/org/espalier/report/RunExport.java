@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.espalier.records.WholeFile;
 
 /** Writes a run in the forms that others read. */
@@ -42,10 +43,12 @@ public final class RunExport {
    *
    * @param data the run
    * @param form which form
-   * @param out the directory to write into
+   * @param out the directory to write into; for folders of images it must be empty, absent, or hold
+   *     an earlier export, whose files are removed
+   * @param notes told what a reader of the export must know
    * @return what was written: a file, or a directory
    */
-  public static Path write(RunData data, Form form, Path out) {
+  public static Path write(RunData data, Form form, Path out, Consumer<String> notes) {
     RunExport export = new RunExport(data, out);
     return switch (form) {
       case CSV -> export.text("cells.csv", CellTable.of(data.records()).csv());
@@ -53,8 +56,9 @@ public final class RunExport {
       case MARKDOWN -> export.text("table.md", export.markdown());
       case LATEX -> export.text("table.tex", export.latex());
       case JSON -> export.text("run.json", export.json());
-      case GENEVAL -> new ImageFolders(data, out).geneval();
-      case T2I_COMPBENCH -> new ImageFolders(data, out).compBench();
+      case GENEVAL -> ExportFolder.fill(out, () -> new ImageFolders(data, out, notes).geneval());
+      case T2I_COMPBENCH ->
+          ExportFolder.fill(out, () -> new ImageFolders(data, out, notes).compBench());
       case MLFLOW -> {
         new MlflowStore(data, out).write();
         yield out;

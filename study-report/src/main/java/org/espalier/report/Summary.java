@@ -168,7 +168,12 @@ public record Summary(
     int unjudged =
         (int)
             done.stream()
-                .filter(cell -> !cell.evaluation().answer().isEmpty() && cell.metric() == null)
+                .filter(
+                    cell ->
+                        cell.metric() == null
+                            && cell.evaluation().answer().stream()
+                                .limit(1)
+                                .anyMatch(judged -> judged.failed() != null))
                 .count();
     return new Row(
         series,

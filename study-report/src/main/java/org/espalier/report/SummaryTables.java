@@ -106,7 +106,7 @@ public final class SummaryTables {
             "arm",
             "model",
             "budget",
-            "metric",
+            Objects.requireNonNullElse(summary.metric(), "metric"),
             "verifier score",
             "nfe",
             "FLOPs",

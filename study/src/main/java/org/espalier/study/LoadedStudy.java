@@ -3,19 +3,20 @@ package org.espalier.study;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.StrategyCard;
@@ -50,6 +51,7 @@ public final class LoadedStudy implements AutoCloseable {
   private final List<AutoCloseable> closeables = new ArrayList<>();
   private @Nullable Verifier prior;
   private final List<Verifier> evaluators = new ArrayList<>();
+  private final Map<Verifier, Set<String>> skipped = new IdentityHashMap<>();
   private final Map<Verifier, Map<String, Map<String, Cost>>> sampleCosts = new IdentityHashMap<>();
 
   private LoadedStudy(Study study) {
@@ -72,7 +74,7 @@ public final class LoadedStudy implements AutoCloseable {
     LoadedStudy loaded = new LoadedStudy(study);
     try {
       loaded.loadAll(registry);
-      loaded.check();
+      loaded.check(registry.loader());
       return loaded;
     } catch (RuntimeException | Error e) {
       try {
@@ -210,6 +212,7 @@ public final class LoadedStudy implements AutoCloseable {
                   bound.loader().apply(context(registry, member -> members.add(member.code())));
               closeables.add(plugin);
               List<String> code = new ArrayList<>(List.of(bound.code()));
+              code.addAll(bound.members());
               code.addAll(members);
               return new Loaded<>(plugin, code);
             });
@@ -242,7 +245,7 @@ public final class LoadedStudy implements AutoCloseable {
     return loaded;
   }
 
-  private void check() {
+  private void check(ClassLoader sets) {
     for (Study.Arm arm : study.arms()) {
       try {
         checkPairings(arm);
@@ -250,7 +253,7 @@ public final class LoadedStudy implements AutoCloseable {
         throw e.at(arm.place());
       }
     }
-    checkPrompts();
+    requireSupported(sets);
     quoteSamples(searchVerifier());
     for (Study.Arm arm : study.arms()) {
       quoteSamples(searchVerifier(arm));
@@ -281,22 +284,71 @@ public final class LoadedStudy implements AutoCloseable {
     }
   }
 
-  /** Refuses prompts that a verifier cannot judge, before anything is searched for them. */
-  private void checkPrompts() {
-    for (Verifier verifier : new LinkedHashSet<>(loadedVerifiers.values())) {
-      for (Prompt prompt : study.prompts()) {
-        verifier
-            .unsupported(prompt)
-            .ifPresent(
-                why -> {
-                  throw new EspalierException(
-                      EspalierException.Code.CAPABILITY,
-                      "The verifier (%s) cannot judge the prompt (%s: \"%s\"): %s"
-                          .formatted(verifier.card().id(), prompt.id(), prompt.text(), why),
-                      "Maybe choose another verifier, or leave out such prompts with prompts.tags.");
-                });
+  /** Verifiers can judge what they will be asked about. */
+  private void requireSupported(ClassLoader sets) {
+    Set<Verifier> searching = Collections.newSetFromMap(new IdentityHashMap<>());
+    searching.add(searchVerifier());
+    study.arms().forEach(arm -> searching.add(searchVerifier(arm)));
+    if (prior != null) {
+      searching.add(prior);
+    }
+    for (Verifier verifier : searching) {
+      List<Prompt> none = unsupported(verifier);
+      if (!none.isEmpty()) {
+        throw unsupported(verifier, "verifier", none, sets);
       }
     }
+    boolean skips = study.spec().verifiers().skipsUnsupported();
+    for (Verifier evaluator : evaluators) {
+      List<Prompt> none = unsupported(evaluator);
+      if (!none.isEmpty() && (!skips || none.size() == study.prompts().size())) {
+        throw unsupported(evaluator, "evaluator", none, sets);
+      }
+      skipped.put(evaluator, none.stream().map(Prompt::id).collect(Collectors.toSet()));
+    }
+  }
+
+  private List<Prompt> unsupported(Verifier verifier) {
+    return study.prompts().stream().filter(prompt -> !verifier.supports(prompt)).toList();
+  }
+
+  private EspalierException unsupported(
+      Verifier verifier, String what, List<Prompt> none, ClassLoader sets) {
+    Prompt first = none.get(0);
+    int all = study.prompts().size();
+    EspalierException error =
+        new EspalierException(
+            EspalierException.Code.CAPABILITY,
+            "The %s (%s) cannot judge %d of %d prompts, such as \"%s\": %s"
+                .formatted(
+                    what,
+                    verifier.card().id(),
+                    none.size(),
+                    all,
+                    first.text(),
+                    verifier.unsupported(first).orElse("it does not say why.")),
+            what.equals("evaluator") && none.size() < all
+                ? "Maybe set verifiers.unsupported: skip to leave such prompts to other evaluators,"
+                    + " or choose prompts by prompts.tags."
+                : "Maybe use prompts with the metadata that it needs, or another verifier.");
+    try {
+      return error.at(
+          PromptFiles.place(study.spec().prompts(), study.source().base(), sets, first.id()));
+    } catch (EspalierException e) { // the prompts of a run, whose file is gone or has changed
+      error.addSuppressed(e);
+      return error;
+    }
+  }
+
+  /**
+   * Whether an evaluator is not asked about images of a prompt, since it cannot judge them and the
+   * study says to skip such prompts.
+   *
+   * @param evaluator of the study
+   * @param prompt of the study
+   */
+  boolean skips(Verifier evaluator, Prompt prompt) {
+    return skipped.getOrDefault(evaluator, Set.of()).contains(prompt.id());
   }
 
   private void quoteSamples(Verifier search) {

@@ -34,13 +34,16 @@ final class PlanFacts {
         .forEach(
             (name, model) -> {
               Map<String, Object> card = card(model.card());
-              Cost mean = Cost.ZERO;
+              // Doubles: a sum over many prompts of a large model is beyond a long.
+              double flops = 0;
+              double nfe = 0;
               for (Prompt prompt : study.prompts()) {
-                mean = mean.plus(loaded.sampleCost(name, prompt));
+                Cost cost = loaded.sampleCost(name, prompt);
+                flops += (double) cost.flops() + cost.verifierFlops();
+                nfe += cost.nfe();
               }
-              card.put(
-                  "sampleFlops", (mean.flops() + mean.verifierFlops()) / study.prompts().size());
-              card.put("sampleNfe", mean.nfe() / study.prompts().size());
+              card.put("sampleFlops", (long) (flops / study.prompts().size()));
+              card.put("sampleNfe", (long) (nfe / study.prompts().size()));
               models.put(name, card);
             });
     map.put("models", models);

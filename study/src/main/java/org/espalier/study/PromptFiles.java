@@ -61,6 +61,9 @@ public final class PromptFiles {
    */
   private static final Pattern LINE_END = Pattern.compile("\r\n|\n|\r");
 
+  /** The questions of a prompt of GenEval 2. */
+  private static final String QUESTIONS = "vqa_list";
+
   private PromptFiles() {}
 
   /**
@@ -227,6 +230,7 @@ public final class PromptFiles {
     List<Prompt> prompts =
         switch (form) {
           case GENEVAL -> geneval(name, text, first);
+          case GENEVAL2 -> geneval2(name, text, first);
           case T2I_COMPBENCH -> lines(name, text, category(name), first);
           case TEXT -> lines(name, text, "", first);
           case DRAWBENCH -> table(name, text, CSVFormat.RFC4180, "Prompts", "Category", first);
@@ -262,7 +266,9 @@ public final class PromptFiles {
   private static PromptFormat guess(String name, String text) {
     String lower = name.toLowerCase(Locale.ROOT);
     if (lower.endsWith(".jsonl")) {
-      return PromptFormat.GENEVAL;
+      return text.lines().findFirst().orElse("").contains("\"" + QUESTIONS + "\"")
+          ? PromptFormat.GENEVAL2
+          : PromptFormat.GENEVAL;
     }
     if (lower.endsWith(".json")) {
       return text.stripLeading().startsWith("[") ? PromptFormat.IMAGE_REWARD : PromptFormat.GENEVAL;
@@ -298,6 +304,83 @@ public final class PromptFiles {
       prompts.add(prompt(name, i, "", first + prompts.size(), object(name, i, lines[i])));
     }
     return prompts;
+  }
+
+  /** As GenEval's, with a list of questions; what is in it, is for who asks them to check. */
+  private static List<Prompt> geneval2(String name, String text, int first) {
+    List<Prompt> prompts = new ArrayList<>();
+    for (Prompt prompt : geneval(name, text, first)) {
+      if (!(prompt.metadata().get(QUESTIONS) instanceof List<?>)) {
+        throw bad(
+            name,
+            line(text, prompts.size()) - 1,
+            1,
+            "The field (" + QUESTIONS + ") is missing or is not a list",
+            null);
+      }
+      Object atoms = prompt.metadata().get("atom_count");
+      prompts.add(
+          prompt.tag().isEmpty() && atoms instanceof Number
+              ? new Prompt(prompt.id(), prompt.text(), "atoms-" + atoms, prompt.metadata())
+              : prompt);
+    }
+    return prompts;
+  }
+
+  /**
+   * Where a prompt stands, for errors about it.
+   *
+   * @param spec where the prompts come from
+   * @param base against which a relative file is resolved
+   * @param loader where sets are found
+   * @param id of one of them
+   * @return such as {@code prompts.jsonl:17}
+   */
+  static String place(StudySpec.Prompts spec, Path base, ClassLoader loader, String id) {
+    if (spec.inline() != null) {
+      return "prompts.inline[" + Integer.parseInt(id) + "]";
+    }
+    if (spec.set() != null) {
+      return spec.set() + ":" + (index(bundled(spec.set(), loader), id) + 1);
+    }
+    int before = 0;
+    for (String name : spec.paths()) {
+      Path file = resolve(base, name);
+      String text = text(file);
+      List<Prompt> prompts = parse(file.toString(), text, spec.format(), before);
+      int index = index(prompts, id);
+      if (index >= 0) {
+        PromptFormat form = spec.format() == null ? guess(name, text) : spec.format();
+        return switch (form) {
+          case GENEVAL, GENEVAL2, T2I_COMPBENCH, TEXT -> file + ":" + line(text, index);
+          case DRAWBENCH, PARTI, IMAGE_REWARD -> file + " (prompt number " + (index + 1) + ")";
+        };
+      }
+      before += prompts.size();
+    }
+    return "The prompt (" + printable(id) + ")";
+  }
+
+  private static int index(List<Prompt> prompts, String id) {
+    for (int i = 0; i < prompts.size(); i++) {
+      if (prompts.get(i).id().equals(id)) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
+  /** The line, from 1, of a prompt of a file with one a line. */
+  private static int line(String text, int index) {
+    String[] lines = LINE_END.split(text, -1);
+    int seen = -1;
+    for (int i = 0; i < lines.length; i++) {
+      seen += isBlank(lines[i]) ? 0 : 1;
+      if (seen == index) {
+        return i + 1;
+      }
+    }
+    return lines.length;
   }
 
   private static Map<String, Object> object(String name, int line, String text) {

@@ -152,12 +152,12 @@ public record Study(
     }
     map.put("budgets", budgets);
     Map<String, Object> bound = new LinkedHashMap<>();
-    models.forEach((name, model) -> bound.put(name, model.config()));
+    models.forEach((name, model) -> bound.put(name, model.key()));
     map.put("models", bound);
     Map<String, Object> judges = new LinkedHashMap<>();
-    judges.put("search", search.config());
+    judges.put("search", search.key());
     if (prior != null) {
-      judges.put("prior", prior.config());
+      judges.put("prior", prior.key());
     }
     judges.put("evaluate", evaluators.stream().map(PluginRegistry.Bound::config).toList());
     map.put("verifiers", judges);
@@ -165,11 +165,11 @@ public record Study(
     for (Arm arm : arms) {
       Map<String, Object> line = new LinkedHashMap<>();
       line.put("name", arm.label());
-      line.put("strategy", arm.strategy().config());
+      line.put("strategy", arm.strategy().key());
       line.put("models", arm.models());
       line.put("levels", arm.levels());
       if (arm.search() != search) {
-        line.put("verifier", arm.search().config());
+        line.put("verifier", arm.search().key());
       }
       lines.add(line);
     }

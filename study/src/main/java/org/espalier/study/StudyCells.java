@@ -104,7 +104,7 @@ public final class StudyCells {
     all.put("version", Canonical.json(Environment.version()));
     all.put("code", Canonical.json(code(arm, model)));
     all.put("arm", Canonical.json(arm.label()));
-    all.put("strategy", Canonical.json(arm.strategy().config()));
+    all.put("strategy", Canonical.json(arm.strategy().key()));
     all.put("model", Canonical.json(fingerprint(model)));
     all.put("judges", Canonical.json(judges(arm)));
     return all;
@@ -125,7 +125,7 @@ public final class StudyCells {
   private Map<String, Object> fingerprint(String name) {
     GenerativeModel model = loaded.model(name);
     return Map.of(
-        "config", bound(name).config(),
+        "config", bound(name).key(),
         "weights", model.card().weightsSha256(),
         "program", model.card().programSha256(),
         "facts", model.card().facts());
@@ -144,7 +144,7 @@ public final class StudyCells {
   private Map<String, Object> judge(PluginRegistry.Bound<Verifier> bound) {
     Verifier verifier = loaded.loaded(bound);
     return Map.of(
-        "config", bound.config(),
+        "config", bound.key(),
         "weights", verifier.card().weightsSha256(),
         "program", verifier.card().programSha256(),
         "facts", verifier.card().facts());

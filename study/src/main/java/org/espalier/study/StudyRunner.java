@@ -252,8 +252,11 @@ public final class StudyRunner {
         times(outcome, started, evaluationNanos));
   }
 
-  private static Cost judge(
-      Verifier evaluator, Cell cell, RgbImage image, List<CellRecord.Judged> into) {
+  private Cost judge(Verifier evaluator, Cell cell, RgbImage image, List<CellRecord.Judged> into) {
+    if (loaded.skips(evaluator, cell.prompt())) {
+      into.add(new CellRecord.Judged(evaluator.card().id(), null, null, null));
+      return Cost.ZERO;
+    }
     SearchEngine.Judged judged = judge(evaluator, cell, image);
     String id = evaluator.card().id();
     if (judged.verdict() instanceof Verdict.Scored scored) {

@@ -13,7 +13,10 @@ import java.util.Set;
 import java.util.function.Function;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.plugins.PluginSpec;
+import org.espalier.plugins.RecordBinder;
+import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.ModelProvider;
+import org.espalier.spi.PluginRef;
 import org.espalier.spi.StrategyProvider;
 import org.espalier.spi.VerifierProvider;
 import org.jspecify.annotations.Nullable;
@@ -78,6 +81,9 @@ public final class StudySchema {
     if (type instanceof ParameterizedType generic) {
       Type[] of = generic.getActualTypeArguments();
       Class<?> raw = (Class<?>) generic.getRawType();
+      if (raw == PluginRef.class) {
+        return Map.of("$ref", "#/$defs/" + (of[0] == GenerativeModel.class ? "model" : "verifier"));
+      }
       if (raw == Map.class) {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("type", "object");
@@ -122,6 +128,18 @@ public final class StudySchema {
     }
     if (raw.isRecord() && hasScalarForm(raw)) {
       return Map.of("type", List.of("string", "number"));
+    }
+    if (RecordBinder.isPluginWithMore(raw)) {
+      // One mapping with the plugin's own keys, which its id decides about.
+      Map<String, Object> properties = new LinkedHashMap<>();
+      properties.put("id", Map.of("type", "string"));
+      for (RecordComponent component : raw.getRecordComponents()) {
+        if (component.getType() != PluginRef.class) {
+          properties.put(
+              component.getName(), type(component.getGenericType(), component.getName()));
+        }
+      }
+      return Map.of("type", "object", "properties", properties, "required", List.of("id"));
     }
     return raw.isRecord() ? record(raw, null) : Map.of();
   }

@@ -217,9 +217,27 @@ public record StudySpec(
    * @param prior a cheap screen for strategies that ask one
    * @param evaluate judge the answers, outside the search budget; the first is the study's metric;
    *     one or several
+   * @param unsupported what becomes of prompts that an evaluator cannot judge, because their
+   *     metadata lack what it checks; they are refused if left out
    */
   public record Verifiers(
-      PluginSpec search, @Nullable PluginSpec prior, @Nullable List<PluginSpec> evaluate) {}
+      PluginSpec search,
+      @Nullable PluginSpec prior,
+      @Nullable List<PluginSpec> evaluate,
+      @Nullable Unsupported unsupported) {
+    /** Whether evaluators are not asked about what they cannot judge. */
+    public boolean skipsUnsupported() {
+      return unsupported == Unsupported.SKIP;
+    }
+  }
+
+  /** What becomes of prompts that an evaluator cannot judge. */
+  public enum Unsupported {
+    /** The study is refused. */
+    REFUSE,
+    /** That evaluator is not asked about them. */
+    SKIP
+  }
 
   /**
    * One line of the comparison.

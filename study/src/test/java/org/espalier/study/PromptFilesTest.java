@@ -33,6 +33,24 @@ class PromptFilesTest {
   }
 
   @Test
+  void geneval2KeepsItsQuestionsAndIsTaggedByAtoms() {
+    String two =
+        """
+        {"prompt": "four bicycles", "atom_count": 2, "vqa_list": [["How many?", "four"]], "skills": ["count"]}
+        {"prompt": "a cow", "atom_count": 1, "vqa_list": [["Is there a cow?", "Yes"]], "tag": "own"}
+        """;
+    List<Prompt> prompts = PromptFiles.parse("geneval2_data.jsonl", two, null);
+    assertThat(prompts).extracting(Prompt::tag).containsExactly("atoms-2", "own");
+    assertThat(prompts.get(0).metadata())
+        .containsEntry("vqa_list", List.of(List.of("How many?", "four")));
+    assertThatThrownBy(
+            () ->
+                PromptFiles.parse(
+                    "g2.jsonl", two + "\n{\"prompt\": \"x\"}\n", PromptFormat.GENEVAL2))
+        .hasMessageStartingWith("[CONFIG] g2.jsonl:4:1: The field (vqa_list) is missing");
+  }
+
+  @Test
   void everyFormatIsTold() {
     assertThat(PromptFiles.parse("color_val.txt", "a red bus\na blue cat", null))
         .extracting(Prompt::tag)

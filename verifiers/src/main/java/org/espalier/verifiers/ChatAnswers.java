@@ -60,14 +60,10 @@ final class ChatAnswers {
     double least = 1;
     List<String> words = new ArrayList<>();
     for (JsonNode entry : listed) {
-      double log = entry.path("logprob").asDouble(Double.NaN);
-      if (!entry.path("logprob").isNumber() || Double.isNaN(log) || log > 1e-3) {
-        return new Verdict.Failed(
-            "The log-probability ("
-                + clean.apply(entry.path("logprob").asText())
-                + ") of a token is none.");
+      double p = probability(entry);
+      if (Double.isNaN(p)) {
+        return noProbability(entry, clean);
       }
-      double p = Math.min(1, Math.exp(log));
       total += p;
       least = Math.min(least, p);
       String word = word(entry.path("token").asText());
@@ -106,6 +102,51 @@ final class ChatAnswers {
     parts.put("p-yes", sums[0]);
     parts.put("p-no", sums[1]);
     return new Verdict.Scored(yes, parts);
+  }
+
+  /**
+   * The probability that the answer begins with one of some words, among all that could be said.
+   * Where none of them is listed it is at most as probable as the last that is, which is then
+   * taken. Parts: {@code bound}, 1 where that is so.
+   *
+   * @param choice of the completion, with logprobs
+   * @param answers in lower case
+   * @param clean makes text of the server fit for a message
+   */
+  static Verdict words(JsonNode choice, List<String> answers, UnaryOperator<String> clean) {
+    double sum = 0;
+    double total = 0;
+    double least = 1;
+    boolean there = false;
+    for (JsonNode entry : listed(choice)) {
+      double p = probability(entry);
+      if (Double.isNaN(p)) {
+        return noProbability(entry, clean);
+      }
+      total += p;
+      least = Math.min(least, p);
+      if (answers.contains(word(entry.path("token").asText()))) {
+        sum += p;
+        there = true;
+      }
+    }
+    double bound = Math.max(0, Math.min(least, 1 - total));
+    return new Verdict.Scored(Math.min(1, there ? sum : bound), Map.of("bound", there ? 0.0 : 1.0));
+  }
+
+  /** The probability of a listed token, or NaN where it has none. */
+  private static double probability(JsonNode entry) {
+    double log = entry.path("logprob").asDouble(Double.NaN);
+    return !entry.path("logprob").isNumber() || log > 1e-3
+        ? Double.NaN
+        : Math.min(1, Math.exp(log));
+  }
+
+  private static Verdict.Failed noProbability(JsonNode entry, UnaryOperator<String> clean) {
+    return new Verdict.Failed(
+        "The log-probability ("
+            + clean.apply(entry.path("logprob").asText())
+            + ") of a token is none.");
   }
 
   private static String brief(double p) {

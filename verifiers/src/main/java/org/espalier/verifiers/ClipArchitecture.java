@@ -19,8 +19,8 @@ import org.espalier.weights.ModelJson;
  * @param patch side of a patch in pixels
  * @param projection width of the common space
  */
-record ClipArchitecture(
-    Tower vision, ClipTextConfig text, int imageSize, int patch, int projection) {
+record ClipArchitecture(Tower vision, ClipTextConfig text, int imageSize, int patch, int projection)
+    implements TwoTowers {
 
   private static final String MODEL = "CLIP (Hugging Face's CLIPModel)";
   private static final String VISION = "vision_model.encoder.layers.";
@@ -80,7 +80,18 @@ record ClipArchitecture(
     return ClipTextConfig.of(all, "of " + source.location());
   }
 
-  int imageTokens() {
+  @Override
+  public int textLimit() {
+    return text.maxPositionEmbeddings();
+  }
+
+  @Override
+  public int textTokens(int length) {
+    return length;
+  }
+
+  @Override
+  public int imageTokens() {
     int side = imageSize / patch;
     return side * side + 1;
   }
@@ -131,25 +142,21 @@ record ClipArchitecture(
         .attribute("eos", text.eosTokenId());
   }
 
-  /** Operations of embedding one image. */
-  long imageFlops() {
+  @Override
+  public long imageFlops() {
     int side = imageSize / patch;
     return Flops.conv2d(side, side, 3, vision.width(), patch)
         + vision.flops(imageTokens())
         + Flops.linear(1, vision.width(), projection);
   }
 
-  /**
-   * Operations of embedding one text.
-   *
-   * @param tokens its length
-   */
-  long textFlops(int tokens) {
+  @Override
+  public long textFlops(int tokens) {
     return text.flops(tokens) + Flops.linear(1, text.hiddenSize(), projection);
   }
 
-  /** Operations of comparing two embeddings. */
-  long compareFlops() {
+  @Override
+  public long compareFlops() {
     return Flops.linear(1, projection, 1);
   }
 }

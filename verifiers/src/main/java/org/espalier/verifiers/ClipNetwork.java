@@ -11,12 +11,34 @@ import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightSpec;
 
-/** CLIP's two towers over the weights of a Hugging Face {@code CLIPModel}. */
+/**
+ * CLIP's two towers over the weights of a Hugging Face {@code CLIPModel}, or SigLIP's over those of
+ * a {@code SiglipModel}.
+ */
 final class ClipNetwork implements AutoCloseable {
   private final TorchProgram program;
+  private final int paddedTo;
+  private final int padding;
 
-  private ClipNetwork(TorchProgram program) {
+  private ClipNetwork(TorchProgram program, int paddedTo, int padding) {
     this.program = program;
+    this.paddedTo = paddedTo;
+    this.padding = padding;
+  }
+
+  /** SigLIP's towers; texts are padded to the full length, as they were in training. */
+  static ClipNetwork load(SiglipArchitecture architecture, WeightSource source, Device device) {
+    TorchProgram.Builder builder =
+        TorchProgram.builder("Siglip")
+            .text(ClipNetwork.class, "transformer.py")
+            .text(ClipNetwork.class, "siglip.py")
+            .device(device)
+            .dtype(DType.F32);
+    architecture.attributes(builder);
+    return new ClipNetwork(
+        builder.load(source, architecture.spec(source)),
+        architecture.textLimit(),
+        architecture.padding());
   }
 
   static ClipNetwork load(ClipArchitecture architecture, WeightSource source, Device device) {
@@ -39,7 +61,7 @@ final class ClipNetwork implements AutoCloseable {
             .device(device)
             .dtype(DType.F32);
     architecture.attributes(builder);
-    return new ClipNetwork(builder.load(source, spec));
+    return new ClipNetwork(builder.load(source, spec), 0, 0);
   }
 
   /**
@@ -80,15 +102,17 @@ final class ClipNetwork implements AutoCloseable {
   }
 
   /**
-   * Embeds one text, without padding: the tower is causal, so that padding would change nothing.
+   * Embeds one text; CLIP's without padding: the tower is causal, so that padding would change
+   * nothing.
    *
    * @param text its tokens
    * @return a unit vector
    */
   float[] embedText(Tokens text) {
-    long[] ones = new long[text.length()];
+    long[] ids = text.padded(Math.max(paddedTo, text.length()), padding).ids();
+    long[] ones = new long[ids.length];
     Arrays.fill(ones, 1);
-    return embedTexts(Arrays.copyOf(text.ids(), text.length()), ones, 1).unit;
+    return embedTexts(ids, ones, 1).unit;
   }
 
   /**

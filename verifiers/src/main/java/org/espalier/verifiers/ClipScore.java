@@ -58,6 +58,25 @@ enum ClipScore {
     double value(double cosine, double logit) {
       return cosine;
     }
+  },
+  /** <a href="https://arxiv.org/abs/2303.15343">SigLIP</a>: the logit of belonging together. */
+  SIGLIP(
+      "siglip",
+      "siglip",
+      "unbounded, usually -20 to 10: exp(logit_scale) x cosine + logit_bias",
+      "Google's SigLIP: Apache-2.0",
+      "google/siglip-so400m-patch14-384",
+      Set.of("siglip"),
+      Set.of("webli")) {
+    @Override
+    double value(double cosine, double logit) {
+      return logit;
+    }
+
+    @Override
+    Map<String, Double> parts(double cosine, double logit) {
+      return Map.of("cosine", cosine, "probability", 1 / (1 + Math.exp(-logit)));
+    }
   };
 
   private final String id;

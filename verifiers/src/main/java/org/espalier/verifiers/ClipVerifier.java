@@ -22,10 +22,10 @@ final class ClipVerifier extends PixelVerifier implements ImageFeatures {
 
   private final ClipScore score;
   private final ClipNetwork network;
-  private final ClipArchitecture architecture;
+  private final TwoTowers architecture;
   private final Map<String, float[]> embeddings = recent(EMBEDDINGS_HELD);
 
-  ClipVerifier(ClipScore score, ClipNetwork network, ClipArchitecture architecture, Parts parts) {
+  ClipVerifier(ClipScore score, ClipNetwork network, TwoTowers architecture, Parts parts) {
     super(
         parts,
         new VerifierCard(
@@ -34,7 +34,7 @@ final class ClipVerifier extends PixelVerifier implements ImageFeatures {
             network.programSha256(),
             parts.provenance().licence(),
             parts.transform().describe(),
-            OptionalInt.of(architecture.text().maxPositionEmbeddings()),
+            OptionalInt.of(architecture.textLimit()),
             score.range(),
             score.metric(),
             parts.facts(
@@ -56,7 +56,7 @@ final class ClipVerifier extends PixelVerifier implements ImageFeatures {
   Work work(Tokens text, int width, int height) {
     return new Work(
         2,
-        architecture.imageTokens() + text.length(),
+        architecture.imageTokens() + architecture.textTokens(text.length()),
         architecture.imageFlops()
             + architecture.textFlops(text.length())
             + architecture.compareFlops());

@@ -5,11 +5,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
+import org.espalier.compute.Accuracy;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.Lineage;
@@ -60,7 +62,11 @@ final class EnsembleVerifier implements Verifier {
                 ? "[0, 1]: mean percentile among the calibration's scores"
                 : "unbounded: mean z-score",
             "ensemble(" + each(m -> m.verifier.card().metric()) + ")",
-            facts());
+            facts(),
+            members.stream().mapToInt(m -> m.verifier.card().concurrency()).min().orElse(1),
+            members.stream()
+                .map(m -> m.verifier.card().accuracy())
+                .reduce(Accuracy.EXACT, Accuracy::and));
   }
 
   private Map<String, String> facts() {
@@ -95,12 +101,19 @@ final class EnsembleVerifier implements Verifier {
 
   @Override
   public Cost quote(Prompt prompt, int width, int height, int count) {
-    long flops = 0;
+    Cost sum = Cost.ZERO;
     for (Member member : members) {
-      flops =
-          Math.addExact(flops, member.verifier.quote(prompt, width, height, count).verifierFlops());
+      sum = sum.plus(member.verifier.quote(prompt, width, height, count));
     }
-    return Cost.verify(count, flops);
+    return Cost.verify(count, sum.verifierFlops())
+        .withService(sum.verifierTokens(), sum.microDollars());
+  }
+
+  @Override
+  public Optional<String> unsupported(Prompt prompt) {
+    return members.stream()
+        .flatMap(member -> member.verifier.unsupported(prompt).stream())
+        .findFirst();
   }
 
   @Override
@@ -109,7 +122,7 @@ final class EnsembleVerifier implements Verifier {
     for (Member member : members) {
       sum = sum.plus(member.verifier.counters());
     }
-    return new WorkCounters(sum.rows(), sum.tokens(), sum.flops(), images);
+    return new WorkCounters(sum.rows(), sum.tokens(), sum.flops(), images, sum.microDollars());
   }
 
   @Override

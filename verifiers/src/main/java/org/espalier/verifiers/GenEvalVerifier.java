@@ -6,12 +6,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.atomic.LongAdder;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Judgement;
+import org.espalier.spi.Lineage;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
@@ -66,7 +68,12 @@ final class GenEvalVerifier implements Verifier {
     this.names = detector.names;
     this.colors = colors;
     this.device = device;
-    Map<String, String> facts = new LinkedHashMap<>();
+    Lineage lineage =
+        colors == null
+            ? new Lineage(Set.of("mask2former"), Set.of("imagenet", "coco"))
+            : new Lineage(Set.of("mask2former", "clip"), Set.of("imagenet", "coco", "openai-wit"));
+    Map<String, String> facts = new LinkedHashMap<>(lineage.facts());
+    facts.put(VerifierCard.SEES, "the whole image, scaled");
     facts.put("thresholds", rules.toString());
     facts.put("classes", String.valueOf(names.size()));
     facts.put("colors", colors == null ? "cannot be told: clip is not set" : "zero-shot by CLIP");
@@ -90,11 +97,7 @@ final class GenEvalVerifier implements Verifier {
     return card;
   }
 
-  /**
-   * Why an image of a prompt cannot be judged, or empty.
-   *
-   * @param prompt with metadata
-   */
+  @Override
   public Optional<String> unsupported(Prompt prompt) {
     try {
       GenEvalTask task = GenEvalTask.of(prompt);

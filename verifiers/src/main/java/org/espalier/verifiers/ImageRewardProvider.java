@@ -1,8 +1,11 @@
 package org.espalier.verifiers;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Set;
+import org.espalier.api.EspalierException;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
@@ -11,6 +14,9 @@ import org.espalier.torch.TextTokenizer;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.HubCache;
+import org.espalier.weights.HubId;
+import org.espalier.weights.HubReferences;
 import org.espalier.weights.ModelJson;
 
 /**
@@ -18,9 +24,12 @@ import org.espalier.weights.ModelJson;
  * network trained on human preferences, which reads the prompt while it attends to the image. The
  * value is the standardised reward of the reference implementation.
  */
-public final class ImageRewardProvider implements VerifierProvider<ImageRewardConfig> {
+public final class ImageRewardProvider
+    implements VerifierProvider<ImageRewardConfig>, HubReferences.Companions {
   /** Beyond this the reference implementation cuts prompts off, special tokens included. */
   static final int PUBLISHED_TEXT_LIMIT = 35;
+
+  private static final String PUBLISHED_TOKENIZER = "hf:google-bert/bert-base-uncased";
 
   @Override
   public String id() {
@@ -35,7 +44,7 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
   @Override
   public void check(ImageRewardConfig config, LoadContext context) {
     try (OpenedCheckpoint<ImageRewardArchitecture> opened = open(config, context)) {
-      tokenizer(opened).close();
+      tokenizer(opened, config, context).close();
     }
   }
 
@@ -43,7 +52,7 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
   public Verifier load(ImageRewardConfig config, LoadContext context) {
     try (OpenedCheckpoint<ImageRewardArchitecture> opened = open(config, context)) {
       Device device = TorchEngine.device(context);
-      TextTokenizer tokenizer = tokenizer(opened);
+      TextTokenizer tokenizer = tokenizer(opened, config, context);
       try {
         return new ImageRewardVerifier(
             ImageRewardNetwork.load(opened.architecture(), opened.source(), device),
@@ -106,8 +115,43 @@ public final class ImageRewardProvider implements VerifierProvider<ImageRewardCo
         .requireSquare(imageSize, directory);
   }
 
-  private static TextTokenizer tokenizer(OpenedCheckpoint<ImageRewardArchitecture> opened) {
-    int limit = ModelJson.positive(opened.json(), "max_length", PUBLISHED_TEXT_LIMIT);
-    return opened.tokenizer(Math.min(limit, opened.architecture().positions()));
+  private static TextTokenizer tokenizer(
+      OpenedCheckpoint<ImageRewardArchitecture> opened,
+      ImageRewardConfig config,
+      LoadContext context) {
+    int limit =
+        Math.min(
+            ModelJson.positive(opened.json(), "max_length", PUBLISHED_TEXT_LIMIT),
+            opened.architecture().positions());
+    String named = config.tokenizer();
+    if (named == null) {
+      Path own = opened.directory().resolve("tokenizer.json");
+      HubId published = HubId.of(PUBLISHED_TOKENIZER);
+      if (!Files.exists(own) && HubCache.ofUser().has(published)) {
+        return TextTokenizer.open(
+            HubCache.ofUser().resolve(published).resolve("tokenizer.json"), limit);
+      }
+      if (!Files.exists(own)) {
+        throw EspalierException.config(
+            "The tokenizer (" + own + ") of image-reward does not exist.",
+            "Maybe set tokenizer: "
+                + PUBLISHED_TOKENIZER
+                + ", and run: "
+                + HubCache.getLine(published));
+      }
+      return opened.tokenizer(limit);
+    }
+    Path place = WeightsLocation.path(named, context.baseDirectory());
+    return TextTokenizer.open(
+        Files.isDirectory(place) ? place.resolve("tokenizer.json") : place, limit);
+  }
+
+  /** The repository of the weights has no tokenizer: it is BERT's. */
+  @Override
+  public Set<String> companions(Map<String, ?> config) {
+    boolean hub = String.valueOf(config.get("weights")).startsWith(HubId.PREFIX);
+    return hub && config.get("tokenizer") == null
+        ? Set.of(PUBLISHED_TOKENIZER + "/tokenizer.json")
+        : Set.of();
   }
 }

@@ -130,6 +130,28 @@ public record ImageTransform(
   }
 
   /**
+   * What SigLIP does, as its {@code preprocessor_config.json} says it, if it is there: the image
+   * squeezed to the tower's square.
+   *
+   * @param directory of the checkpoint
+   * @param size side of the tower's input in pixels
+   */
+  static ImageTransform siglip(Path directory, int size) {
+    List<Double> half = List.of(0.5, 0.5, 0.5);
+    return read(
+            directory.resolve("preprocessor_config.json"),
+            new ImageTransform(
+                new Resize.Exact(size, size),
+                Resampling.BICUBIC,
+                List.of(),
+                CropRounding.DOWN,
+                1 / 255.0,
+                half,
+                half))
+        .requireSquare(size, directory);
+  }
+
+  /**
    * Reads a {@code preprocessor_config.json} of Hugging Face transformers. What the file leaves out
    * is as in the defaults.
    *

@@ -173,19 +173,7 @@ record JudgeCheckpoint<P>(
         file.renamed(
             form == Form.LLAVA_NEXT ? LlavaNextLayout::canonical : LlavaArchitecture::canonical);
     LlavaArchitecture architecture = LlavaArchitecture.of(json, source);
-    ImageTransform transform =
-        ImageTransform.read(
-                directory.resolve("preprocessor_config.json"),
-                new ImageTransform(
-                    new ImageTransform.Resize.Exact(
-                        architecture.imageSize(), architecture.imageSize()),
-                    Resampling.BICUBIC,
-                    List.of(),
-                    ImageTransform.CropRounding.DOWN,
-                    1 / 255.0,
-                    List.of(0.5, 0.5, 0.5),
-                    List.of(0.5, 0.5, 0.5)))
-            .requireSquare(architecture.imageSize(), directory);
+    ImageTransform transform = ImageTransform.siglip(directory, architecture.imageSize());
     architecture.spec(source).check(source);
     return new JudgeCheckpoint<>(
         directory,

@@ -55,6 +55,9 @@ final class JudgeVerifier<P> extends NetworkVerifier<P> {
     this.answer = answer;
     this.tokenizer = tokenizer;
     Map<String, String> facts = new HashMap<>(origin.facts);
+    if (answersAnything()) {
+      facts.put(OpenQuestion.FACT, "by the first tokens of the answer");
+    }
     facts.put("dtype", device.isGpu() ? "bfloat16" : "float32");
     this.card =
         new VerifierCard(
@@ -124,8 +127,28 @@ final class JudgeVerifier<P> extends NetworkVerifier<P> {
     }
     long[] ids = JudgeQuestion.expand(row.text(), model.imageToken(), seen.tokens());
     try (JudgeRead read = model.read(row.image(), ids)) {
-      return answer.judge(read, model, row.text(), Map.of("image-tokens", (double) seen.tokens()));
+      Map<String, Double> facts = Map.of("image-tokens", (double) seen.tokens());
+      return row.answers().isEmpty() || !answersAnything()
+          ? answer.judge(read, model, row.text(), facts)
+          : verdict(probability(read, row.answers()), row.text(), facts);
     }
+  }
+
+  /** Whether a word's probability costs what the judge's own answer costs: one reading. */
+  private boolean answersAnything() {
+    return answer.steps().length == 0;
+  }
+
+  /** The probability that the answer begins with one of some words, by their first tokens. */
+  private double probability(JudgeRead read, List<String> words) {
+    float[] logits = read.logits().toFloats();
+    return OpenQuestion.forms(words).stream()
+        .map(tokenizer::part)
+        .filter(ids -> ids.length > 0)
+        .mapToLong(ids -> ids[0])
+        .distinct()
+        .mapToDouble(id -> Math.exp(JudgeAnswer.logProbability(logits, id)))
+        .sum();
   }
 
   @Override

@@ -51,8 +51,12 @@ abstract class NetworkVerifier<P> implements Verifier {
     this.device = device;
   }
 
-  /** A row of work: a prepared image and what it is to show. */
-  record Row<P>(String prompt, Tokens text, P image, int width, int height) {}
+  /**
+   * A row of work: a prepared image and what it is to show.
+   *
+   * @param answers whose probability is asked for instead; see {@link OpenQuestion}
+   */
+  record Row<P>(String prompt, List<String> answers, Tokens text, P image, int width, int height) {}
 
   /**
    * The cost of judging one image.
@@ -159,6 +163,7 @@ abstract class NetworkVerifier<P> implements Verifier {
       return new Prepared.Ready<>(
           new Row<>(
               subject.judgement.prompt().text(),
+              OpenQuestion.answers(subject.judgement.prompt()),
               text,
               prepare(image),
               image.width(),

@@ -9,6 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import org.espalier.api.EspalierException;
+import org.espalier.spi.NoEffectOnResults;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,23 +34,26 @@ import org.jspecify.annotations.Nullable;
  *     cannot tell; by default true
  * @param price what a million tokens cost in dollars, or null where nothing is paid
  * @param flops an estimate of the operations of judging one image, or null where it is unknown
+ * @param usage an estimate of the tokens of judging one image, or null where it is unknown: what a
+ *     search is charged, since nobody can know it before; what was really used is in each score
  */
 public record ServedConfig(
-    String endpoint,
+    @NoEffectOnResults String endpoint,
     String model,
     Answer answer,
     String question,
     Scale scale,
     Integer topLogprobs,
-    @Nullable String keyVariable,
+    @NoEffectOnResults @Nullable String keyVariable,
     Map<String, Object> body,
-    Duration timeout,
-    Integer attempts,
-    Duration backoff,
-    Integer concurrency,
-    Boolean golden,
+    @NoEffectOnResults Duration timeout,
+    @NoEffectOnResults Integer attempts,
+    @NoEffectOnResults Duration backoff,
+    @NoEffectOnResults Integer concurrency,
+    @NoEffectOnResults Boolean golden,
     @Nullable Price price,
-    @Nullable Long flops) {
+    @Nullable Long flops,
+    @Nullable Usage usage) {
 
   /** How a judgement is read off what the model says. */
   public enum Answer {
@@ -97,6 +101,22 @@ public record ServedConfig(
     }
   }
 
+  /**
+   * Tokens of judging an image.
+   *
+   * @param input of question and image
+   * @param output of the answer
+   */
+  public record Usage(long input, long output) {
+    public Usage {
+      if (input < 0 || output < 0 || input + output < 1) {
+        throw EspalierException.config(
+            "The usage (" + input + ", " + output + ") must be positive numbers of tokens.",
+            "Maybe write usage: {input: 1400, output: 1}.");
+      }
+    }
+  }
+
   static final String PLACE = "{prompt}";
   private static final String YES_OR_NO =
       "Does this figure show \"{prompt}\"? Please answer yes or no.";
@@ -120,7 +140,8 @@ public record ServedConfig(
       @Nullable Integer concurrency,
       @Nullable Boolean golden,
       @Nullable Price price,
-      @Nullable Long flops) {
+      @Nullable Long flops,
+      @Nullable Usage usage) {
     if (endpoint == null || endpoint.isBlank()) {
       throw EspalierException.config(
               "The served judge has no endpoint.", "Maybe set endpoint: http://localhost:8000/v1.")
@@ -175,6 +196,7 @@ public record ServedConfig(
           .about("flops");
     }
     this.flops = flops;
+    this.usage = usage;
   }
 
   private static String requireAddress(String endpoint) {

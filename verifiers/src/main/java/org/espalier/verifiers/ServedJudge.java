@@ -25,6 +25,7 @@ import javax.imageio.ImageIO;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
+import org.espalier.compute.Accuracy;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
@@ -41,7 +42,10 @@ import org.espalier.verifiers.ServedConfig.Answer;
  * server that does not serve is an error of the kind RESOURCE, which stops a run so that it can be
  * resumed: else a server that was away for a minute would leave searches without verdicts for ever.
  * Which of the two it is, is asked of the server with a picture of which it is known that it can be
- * judged. Thread-safe.
+ * judged.
+ *
+ * <p>What passes by itself is tried again here, request by request, and not by the engine, which
+ * would make all requests of a call again for one that failed. Thread-safe.
  */
 final class ServedJudge implements Verifier {
   /** By how much of the scale a judge must prefer the true caption. */
@@ -56,6 +60,7 @@ final class ServedJudge implements Verifier {
   private final LongAdder rows = new LongAdder();
   private final LongAdder tokens = new LongAdder();
   private final LongAdder images = new LongAdder();
+  private final LongAdder microDollars = new LongAdder();
 
   ServedJudge(ServedConfig config, ChatClient client) {
     this.config = config;
@@ -74,10 +79,14 @@ final class ServedJudge implements Verifier {
   private static VerifierCard card(ServedConfig config) {
     boolean rating = config.answer() == Answer.RATING;
     Map<String, String> facts = new LinkedHashMap<>();
+    facts.put(VerifierCard.SEES, "the whole image, unless the server cuts it");
     facts.put("model", config.model());
     facts.put("question", config.question());
     Long flops = config.flops();
     facts.put("flops", flops == null ? "unknown: the server does not say" : "estimated");
+    if (!rating) {
+      facts.put(OpenQuestion.FACT, "one word, up to the least of the listed probabilities");
+    }
     facts.put("repeatable", "as far as the server is: it is asked with temperature 0");
     return new VerifierCard(
         "served",
@@ -90,7 +99,9 @@ final class ServedJudge implements Verifier {
             ? "[%d, %d]: the rating said".formatted(config.scale().worst(), config.scale().best())
             : "[0, 1]: P(yes) / (P(yes) + P(no))",
         (rating ? "rating by " : "vqa-score by ") + config.model(),
-        facts);
+        facts,
+        config.concurrency(),
+        flops == null ? Accuracy.UNKNOWN : Accuracy.ESTIMATED);
   }
 
   @Override
@@ -100,7 +111,20 @@ final class ServedJudge implements Verifier {
 
   @Override
   public Cost quote(Prompt prompt, int width, int height, int count) {
-    return Cost.verify(count, Math.multiplyExact(count, flops()));
+    Cost each = Cost.verify(1, flops());
+    ServedConfig.Usage usage = config.usage();
+    if (usage != null) {
+      each =
+          each.withService(
+              Math.addExact(usage.input(), usage.output()),
+              microDollars(usage.input(), usage.output()));
+    }
+    return each.times(count);
+  }
+
+  private long microDollars(long inputTokens, long outputTokens) {
+    ServedConfig.Price price = config.price();
+    return price == null ? 0 : (long) Math.ceil(1e6 * price.of(inputTokens, outputTokens));
   }
 
   private long flops() {
@@ -111,7 +135,7 @@ final class ServedJudge implements Verifier {
   @Override
   public WorkCounters counters() {
     long judged = images.sum();
-    return new WorkCounters(rows.sum(), tokens.sum(), judged * flops(), judged);
+    return new WorkCounters(rows.sum(), tokens.sum(), judged * flops(), judged, microDollars.sum());
   }
 
   @Override
@@ -129,7 +153,7 @@ final class ServedJudge implements Verifier {
         verdicts[i] = new Verdict.Failed("The image cannot be read: " + e.getMessage());
         continue;
       }
-      String prompt = batch.get(i).prompt().text();
+      Prompt prompt = batch.get(i).prompt();
       open.add(
           tasks.submit(
               () -> {
@@ -159,8 +183,8 @@ final class ServedJudge implements Verifier {
     return Collections.unmodifiableList(Arrays.asList(verdicts));
   }
 
-  private Verdict judge(RgbImage image, String prompt) throws InterruptedException {
-    ObjectNode request = request(image, prompt);
+  private Verdict judge(RgbImage image, Prompt prompt) throws InterruptedException {
+    ObjectNode request = request(image, prompt.text());
     ChatClient.Reply reply = ask(request);
     if (reply instanceof ChatClient.Reply.Down down) {
       if (!serves()) {
@@ -170,7 +194,7 @@ final class ServedJudge implements Verifier {
       reply = ask(request);
     }
     images.increment();
-    return verdict(reply);
+    return verdict(reply, OpenQuestion.answers(prompt));
   }
 
   /** Asks, and counts what was answered. A judge is of no use without what it is asked for. */
@@ -182,6 +206,7 @@ final class ServedJudge implements Verifier {
     if (reply instanceof ChatClient.Reply.Answered answered) {
       rows.increment();
       tokens.add(answered.inputTokens() + answered.outputTokens());
+      microDollars.add(microDollars(answered.inputTokens(), answered.outputTokens()));
       if (config.answer() == Answer.PROBABILITY && !ChatAnswers.hasLogprobs(answered.choice())) {
         return new ChatClient.Reply.Down(
             "the answer comes without top_logprobs", ChatClient.ANSWERED);
@@ -197,7 +222,8 @@ final class ServedJudge implements Verifier {
         instanceof ChatClient.Reply.Answered;
   }
 
-  private Verdict verdict(ChatClient.Reply reply) {
+  /** The verdict that an answer is, on its prompt or, where there are words, on these. */
+  private Verdict verdict(ChatClient.Reply reply, List<String> words) {
     if (reply instanceof ChatClient.Reply.Refused refused) {
       return new Verdict.Failed("The server refuses this image or prompt: " + refused.reason());
     }
@@ -209,7 +235,9 @@ final class ServedJudge implements Verifier {
     Verdict verdict =
         config.answer() == Answer.RATING
             ? ChatAnswers.rating(answered.choice(), config.scale(), client::clean)
-            : ChatAnswers.probability(answered.choice(), client::clean);
+            : words.isEmpty()
+                ? ChatAnswers.probability(answered.choice(), client::clean)
+                : ChatAnswers.words(answered.choice(), words, client::clean);
     if (!(verdict instanceof Verdict.Scored scored)) {
       return verdict;
     }
@@ -273,11 +301,12 @@ final class ServedJudge implements Verifier {
     if (reply instanceof ChatClient.Reply.Down down) {
       throw unusable(down);
     }
-    if (verdict(reply) instanceof Verdict.Scored scored) {
+    Verdict verdict = verdict(reply, List.of());
+    if (verdict instanceof Verdict.Scored scored) {
       return scored.value();
     }
     throw EspalierException.config(
-        who() + " cannot judge a picture: " + ((Verdict.Failed) verdict(reply)).reason(),
+        who() + " cannot judge a picture: " + ((Verdict.Failed) verdict).reason(),
         "Maybe the model reads no images, or thinks before it answers (for Qwen3 set body:"
             + " {chat_template_kwargs: {enable_thinking: false}}).");
   }

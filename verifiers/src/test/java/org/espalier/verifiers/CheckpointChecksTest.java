@@ -85,7 +85,7 @@ class CheckpointChecksTest {
   @Test
   void imageReward() throws IOException {
     foundBeforeLoading(
-        new ImageRewardProvider(), new ImageRewardConfig("reward"), "reward/model.safetensors");
+        new ImageRewardProvider(), ImageRewardConfig.of("reward"), "reward/model.safetensors");
   }
 
   @Test
@@ -111,7 +111,10 @@ class CheckpointChecksTest {
   void membersOfAnEnsemble() {
     EnsembleConfig config =
         new EnsembleConfig(
-            List.of(Map.of("id", "clip", "name", "one", "weights", "nowhere")), null, "c.json");
+            List.of(
+                VerifierChecks.member(Map.of("id", "clip", "name", "one", "weights", "nowhere"))),
+            null,
+            "c.json");
     VerifierLoader members =
         new VerifierLoader() {
           @Override

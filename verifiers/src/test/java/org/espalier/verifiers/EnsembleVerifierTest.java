@@ -115,7 +115,10 @@ class EnsembleVerifierTest {
     }
     return new EnsembleProvider()
         .load(
-            new EnsembleConfig(members, aggregation, "calibration.json"),
+            new EnsembleConfig(
+                members.stream().map(VerifierChecks::member).toList(),
+                aggregation,
+                "calibration.json"),
             new LoadContext(
                 "cpu",
                 base,
@@ -266,14 +269,19 @@ class EnsembleVerifierTest {
   void refusesWhatMakesNoSense() {
     assertThatThrownBy(() -> new EnsembleConfig(List.of(), null, "nano"))
         .hasMessageContaining("The ensemble has no members.");
-    assertThatThrownBy(() -> new EnsembleConfig(List.of(Map.of("weights", "nano")), null, "nano"))
+    assertThatThrownBy(() -> VerifierChecks.member(Map.of("weights", "nano")))
         .hasMessageContaining("has no id");
-    assertThatThrownBy(() -> new EnsembleConfig(List.of(Map.of("id", "clip")), null, null))
+    assertThatThrownBy(
+            () ->
+                new EnsembleConfig(
+                    List.of(VerifierChecks.member(Map.of("id", "clip"))), null, null))
         .hasMessageContaining("no calibration");
-    assertThat(new EnsembleConfig(List.of(Map.of("id", "clip")), null, "nano").aggregation())
+    assertThat(
+            new EnsembleConfig(List.of(VerifierChecks.member(Map.of("id", "clip"))), null, "nano")
+                .aggregation())
         .isEqualTo(Aggregation.RANK);
     assertThatThrownBy(() -> load(Aggregation.RANK, Map.of("id", "red", "weight", 0)))
-        .hasMessageContaining("The weight (0) of the ensemble's member red");
+        .hasMessageContaining("The weight (0.0) of the ensemble's member red");
     assertThatThrownBy(() -> load(Aggregation.RANK, Map.of("id", "red"), Map.of("id", "red")))
         .hasMessageContaining("Two members of the ensemble are named red.");
     assertThat(closed).isEmpty();

@@ -29,7 +29,7 @@ class ImageRewardVerifierTest {
 
   private Verifier load() {
     return new ImageRewardProvider()
-        .load(new ImageRewardConfig("reward"), TinyCheckpoints.context(base));
+        .load(ImageRewardConfig.of("reward"), TinyCheckpoints.context(base));
   }
 
   private static Verdict.Scored score(Verifier verifier, String prompt) {
@@ -157,5 +157,20 @@ class ImageRewardVerifierTest {
     Files.writeString(config, Files.readString(config).replaceFirst("\\{", "{\"std\": 0,"));
 
     assertThatThrownBy(this::load).hasMessageContaining("deviation (0.0)");
+  }
+
+  @Test
+  void theTokenizerMayLieElsewhere() throws IOException {
+    Path own = base.resolve("reward/tokenizer.json");
+    Path other = Files.createDirectory(base.resolve("bert")).resolve("tokenizer.json");
+    Files.move(own, other);
+    ImageRewardProvider provider = new ImageRewardProvider();
+    provider.check(new ImageRewardConfig("reward", "bert"), TinyCheckpoints.context(base));
+    provider.check(
+        new ImageRewardConfig("reward", other.toString()), TinyCheckpoints.context(base));
+    assertThatThrownBy(
+            () -> provider.check(ImageRewardConfig.of("reward"), TinyCheckpoints.context(base)))
+        .hasMessageContaining("The tokenizer (" + own + ") of image-reward does not exist")
+        .hasMessageContaining("espalier weights get hf:google-bert/bert-base-uncased");
   }
 }

@@ -56,7 +56,7 @@ final class NanoCalibration {
     }
     Map<String, Verifier> members = new LinkedHashMap<>();
     try (Verifier clip = new ClipProvider().load(new ClipConfig("nano"), context);
-        Verifier reward = new ImageRewardProvider().load(new ImageRewardConfig("nano"), context)) {
+        Verifier reward = new ImageRewardProvider().load(ImageRewardConfig.of("nano"), context)) {
       members.put("clip", clip);
       members.put("image-reward", reward);
       Calibration.measure(members, images).write(Path.of(arguments[0]));

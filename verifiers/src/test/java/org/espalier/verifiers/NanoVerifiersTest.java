@@ -38,7 +38,7 @@ class NanoVerifiersTest {
     String weights = String.valueOf(spec.get("weights"));
     return spec.containsValue("clip")
         ? new ClipProvider().load(new ClipConfig(weights), CONTEXT)
-        : new ImageRewardProvider().load(new ImageRewardConfig(weights), CONTEXT);
+        : new ImageRewardProvider().load(ImageRewardConfig.of(weights), CONTEXT);
   }
 
   private static Verifier clip() {
@@ -54,8 +54,8 @@ class NanoVerifiersTest {
         .load(
             new EnsembleConfig(
                 List.of(
-                    Map.of("id", "clip", "weights", "nano"),
-                    Map.of("id", "image-reward", "weights", "nano")),
+                    VerifierChecks.member(Map.of("id", "clip", "weights", "nano")),
+                    VerifierChecks.member(Map.of("id", "image-reward", "weights", "nano"))),
                 null,
                 "nano"),
             CONTEXT);

@@ -35,6 +35,7 @@ class ServedConfigTest {
         null,
         null,
         null,
+        null,
         null);
   }
 

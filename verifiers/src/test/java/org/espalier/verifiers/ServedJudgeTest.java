@@ -18,6 +18,7 @@ import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
+import org.espalier.compute.Accuracy;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
@@ -60,15 +61,22 @@ class ServedJudgeTest {
     private final String endpoint;
     private ServedConfig.Answer answer = ServedConfig.Answer.PROBABILITY;
     private Map<String, Object> body = Map.of();
+    private @Nullable String question;
     private @Nullable String keyVariable;
     private Duration timeout = Duration.ofSeconds(30);
     private boolean golden;
     private ServedConfig.@Nullable Price price;
     private @Nullable Long flops;
+    private ServedConfig.@Nullable Usage usage;
     private int concurrency = 4;
 
     Settings(String endpoint) {
       this.endpoint = endpoint;
+    }
+
+    Settings asking(String words) {
+      question = words;
+      return this;
     }
 
     ServedConfig build() {
@@ -76,7 +84,7 @@ class ServedJudgeTest {
           endpoint,
           "judge-7b",
           answer,
-          null,
+          question,
           null,
           null,
           keyVariable,
@@ -87,7 +95,8 @@ class ServedJudgeTest {
           concurrency,
           golden,
           price,
-          flops);
+          flops,
+          usage);
     }
   }
 
@@ -209,10 +218,21 @@ class ServedJudgeTest {
       Verdict.Scored scored = (Verdict.Scored) judge(judge);
       assertThat(scored.parts().get("dollars")).isCloseTo(208e-6, within(1e-12));
       assertThat(judge.counters().since(before))
-          .isEqualTo(new WorkCounters(1, 101, 5_000_000_000L, 1));
+          .isEqualTo(new WorkCounters(1, 101, 5_000_000_000L, 1, 208));
       assertThat(judge.quote(Prompt.of("p", PROMPT), 64, 64, 3))
           .isEqualTo(Cost.verify(3, 15_000_000_000L));
       assertThat(judge.card().facts()).containsEntry("flops", "estimated");
+      assertThat(judge.card().accuracy()).isEqualTo(Accuracy.ESTIMATED);
+      assertThat(judge.card().concurrency()).isEqualTo(4);
+    }
+    settings.usage = new ServedConfig.Usage(1000, 1);
+    try (Verifier judge = load(settings)) {
+      assertThat(judge.quote(Prompt.of("p", PROMPT), 64, 64, 3))
+          .isEqualTo(Cost.verify(3, 15_000_000_000L).withService(3003, 6024));
+    }
+    settings.flops = null;
+    try (Verifier judge = load(settings)) {
+      assertThat(judge.card().accuracy()).isEqualTo(Accuracy.UNKNOWN);
     }
   }
 
@@ -514,6 +534,29 @@ class ServedJudgeTest {
         assertThat(stub.seen.get(0).text())
             .isEqualTo("Does this figure show \"" + sent + "\"? Please answer yes or no.");
       }
+    }
+  }
+
+  @Test
+  void tellsTheProbabilityOfAnyWord() {
+    try (Verifier judge = load(config(stub).asking("{prompt} Answer in one word."))) {
+      Judgement four =
+          new Judgement(
+              "c", OpenQuestion.of("How many dogs?", "Four"), Artifact.of(Pictures.noise(8, 8, 1)));
+      stub.behave(
+          (call, seen) ->
+              ChatStub.probabilities(
+                  Map.of("four", 0.25, " Four", 0.125, "4", 0.0625, "five", 0.25, "44", 0.125)));
+      Verdict.Scored scored = (Verdict.Scored) judge.verify(List.of(four)).get(0);
+      assertThat(scored.value()).isCloseTo(0.4375, within(1e-9));
+      assertThat(scored.parts()).containsEntry("bound", 0.0);
+      assertThat(stub.seen.get(0).text()).isEqualTo("How many dogs? Answer in one word.");
+
+      stub.behave((call, seen) -> ChatStub.probabilities(Map.of("five", 0.9, "six", 0.0625)));
+      Verdict.Scored unlisted = (Verdict.Scored) judge.verify(List.of(four)).get(0);
+      assertThat(unlisted.value()).isCloseTo(0.0375, within(1e-9));
+      assertThat(unlisted.parts()).containsEntry("bound", 1.0);
+      assertThat(OpenQuestion.canBeAsked(judge.card())).isTrue();
     }
   }
 

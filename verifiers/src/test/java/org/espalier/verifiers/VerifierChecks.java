@@ -3,13 +3,16 @@ package org.espalier.verifiers;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
+import org.espalier.spi.PluginRef;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.WorkCounters;
 
@@ -92,5 +95,16 @@ final class VerifierChecks {
       assertThat(work.images()).isEqualTo(quote.verifierCalls());
       assertThat(work.flops()).isEqualTo(quote.verifierFlops());
     }
+  }
+
+  /** A member of an ensemble as it is written in a study. */
+  static EnsembleConfig.Member member(Map<String, Object> written) {
+    Map<String, Object> own = new LinkedHashMap<>(written);
+    Object name = own.remove("name");
+    Object weight = own.remove("weight");
+    return new EnsembleConfig.Member(
+        PluginRef.verifier(own),
+        name == null ? null : String.valueOf(name),
+        weight instanceof Number number ? number.doubleValue() : null);
   }
 }

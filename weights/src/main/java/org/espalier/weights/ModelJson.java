@@ -206,6 +206,7 @@ public final class ModelJson {
           "The " + what + " (" + file + ") does not exist.",
           "Maybe the download is not complete, or the directory is another model's.");
     }
+    ReadLog.file(file, "configuration");
     try {
       long size = Files.size(file);
       if (size > LARGEST) {

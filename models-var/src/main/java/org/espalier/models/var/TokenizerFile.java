@@ -11,6 +11,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.espalier.api.EspalierException;
 import org.espalier.torch.WeightsLocation;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which of the visual tokenizers of the published repository belongs to a transformer: {@code
@@ -26,6 +27,23 @@ final class TokenizerFile {
   private static final Pattern NAME = Pattern.compile("infinity_vae_d(\\d+)(reg)?[_.].*");
 
   private TokenizerFile() {}
+
+  /**
+   * The name of the tokenizer that the published repository has for a transformer.
+   *
+   * @param weights the transformer's file or folder, by its published name
+   * @return null for other names
+   */
+  static @Nullable String published(String weights) {
+    String name = weights.substring(weights.lastIndexOf('/') + 1);
+    if (name.startsWith("infinity_2b")) {
+      return name.contains("reg") ? "infinity_vae_d32reg.pth" : "infinity_vae_d32.pth";
+    }
+    if (name.startsWith("infinity_8b")) {
+      return "infinity_vae_d56_f8_14_patchify.pth";
+    }
+    return name.startsWith("infinity_125M") ? "infinity_vae_d16.pth" : null;
+  }
 
   /**
    * The one that belongs to a transformer.
@@ -62,7 +80,7 @@ final class TokenizerFile {
       return List.of(directory.resolve(OWN));
     }
     List<Path> found = matches(directory);
-    Path above = directory.toAbsolutePath().getParent();
+    Path above = directory.getParent();
     if (found.isEmpty() && above != null) { // the published 8B model is a folder of its own
       found = matches(above);
     }
@@ -87,7 +105,7 @@ final class TokenizerFile {
     if (name.matches() && model.matches() && (name.group(2) != null) != isRegularised(weights)) {
       LOG.log(
           System.Logger.Level.WARNING,
-          "The tokenizer {0} is by its name another model's than {1}: images will be poor.",
+          "The tokenizer {0} is by its name of another model than {1}: images will be poor.",
           vae.getFileName(),
           weights.getFileName());
     }
