@@ -44,21 +44,21 @@ final class BenchDriftCommand implements Callable<Integer> {
       names = "--model",
       paramLabel = "YAML",
       split = ";",
-      description = "Which, separated by semicolons; default: ${DEFAULT-VALUE}.",
+      description = "Models, separated by semicolons; default: ${DEFAULT-VALUE}.",
       defaultValue = "{id: infinity, weights: nano};{id: flux, weights: nano}")
   List<String> models = List.of("{id: infinity, weights: nano}", "{id: flux, weights: nano}");
 
   @Option(
       names = "--verifier",
       paramLabel = "YAML",
-      description = "Who judges; default: ${DEFAULT-VALUE}.",
+      description = "Verifier; default: ${DEFAULT-VALUE}.",
       defaultValue = "{id: clip, weights: nano}")
   String verifier = "{id: clip, weights: nano}";
 
   @Option(
       names = "--device",
       paramLabel = "DEVICE",
-      description = "What is held against the CPU; default: ${DEFAULT-VALUE}.",
+      description = "Device to compare with the CPU; default: ${DEFAULT-VALUE}.",
       defaultValue = "auto")
   String device = "auto";
 

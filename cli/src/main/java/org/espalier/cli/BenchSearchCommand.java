@@ -40,7 +40,7 @@ final class BenchSearchCommand implements Callable<Integer> {
   @Option(
       names = "--strategy",
       paramLabel = "ID",
-      description = "What searches; default: ${DEFAULT-VALUE}.",
+      description = "Strategy; default: ${DEFAULT-VALUE}.",
       defaultValue = "beam")
   String strategy = "beam";
 
@@ -61,7 +61,7 @@ final class BenchSearchCommand implements Callable<Integer> {
   @Option(
       names = "--verifier",
       paramLabel = "YAML",
-      description = "Who judges; default: ${DEFAULT-VALUE}.",
+      description = "Verifier; default: ${DEFAULT-VALUE}.",
       defaultValue = "{id: clip, weights: nano}")
   String verifier = "{id: clip, weights: nano}";
 

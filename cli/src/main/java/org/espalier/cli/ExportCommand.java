@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.espalier.api.EspalierException;
-import org.espalier.plugins.NearestNames;
+import org.espalier.api.NearestNames;
 import org.espalier.records.RunDirectory;
 import org.espalier.report.RunData;
 import org.espalier.report.RunExport;

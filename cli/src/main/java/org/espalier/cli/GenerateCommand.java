@@ -54,21 +54,21 @@ final class GenerateCommand implements Callable<Integer> {
   @Option(
       names = "--model",
       paramLabel = "YAML",
-      description = "What is searched; default: ${DEFAULT-VALUE}.",
+      description = "Model; default: ${DEFAULT-VALUE}.",
       defaultValue = "{id: infinity, weights: nano}")
   String model;
 
   @Option(
       names = "--strategy",
       paramLabel = "YAML",
-      description = "What searches; default: ${DEFAULT-VALUE}.",
+      description = "Strategy; default: ${DEFAULT-VALUE}.",
       defaultValue = "{id: best-of-n, n: auto}")
   String strategy;
 
   @Option(
       names = "--verifier",
       paramLabel = "YAML",
-      description = "Who judges; default: ${DEFAULT-VALUE}.",
+      description = "Verifier; default: ${DEFAULT-VALUE}.",
       defaultValue = "{id: clip, weights: nano}")
   String verifier;
 

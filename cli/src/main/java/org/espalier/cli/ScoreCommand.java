@@ -57,7 +57,7 @@ final class ScoreCommand implements Callable<Integer> {
       names = "--verifier",
       paramLabel = "ID",
       description =
-          "Who judges: an id, or YAML such as '{id: clip, weights: DIR}'; default:"
+          "Verifier: an id, or YAML such as '{id: clip, weights: DIR}'; default:"
               + " ${DEFAULT-VALUE}.",
       defaultValue = "clip")
   String verifier;

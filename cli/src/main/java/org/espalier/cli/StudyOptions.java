@@ -63,7 +63,7 @@ final class StudyOptions {
   /**
    * The study.
    *
-   * @param terminal told of every override, or null
+   * @param terminal where overrides are printed, or null
    */
   private StudySource source(@Nullable Terminal terminal) {
     List<String> overrides = new ArrayList<>();

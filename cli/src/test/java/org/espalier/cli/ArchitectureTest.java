@@ -64,8 +64,9 @@ class ArchitectureTest {
               "study", "study"),
           Map.of("cli", "cli"));
 
-  private static final JavaClasses CLASSES = importClasses("classes");
-  private static final JavaClasses TESTS = importClasses("test-classes");
+  private static final JavaClasses ALL = importClasses();
+  private static final JavaClasses CLASSES = ALL.that(lieIn("/target/classes/"));
+  private static final JavaClasses TESTS = ALL.that(lieIn("/target/test-classes/"));
 
   /** Rooms of two of whose classes each knows the other, and why that is right. */
   private static final Map<String, String> ONE_KNOT =
@@ -100,15 +101,26 @@ class ArchitectureTest {
           "org.espalier.verifiers.UnifiedRewardProvider",
           "only trained weights write the number that is its score: JudgesTest");
 
-  private static JavaClasses importClasses(String folder) {
+  private static JavaClasses importClasses() {
     List<Path> paths = new ArrayList<>();
     for (String module : modules()) {
-      Path path = ROOT.resolve(module).resolve("target").resolve(folder);
-      if (Files.isDirectory(path)) {
-        paths.add(path);
+      for (String folder : List.of("classes", "test-classes")) {
+        Path path = ROOT.resolve(module).resolve("target").resolve(folder);
+        if (Files.isDirectory(path)) {
+          paths.add(path);
+        }
       }
     }
     return new ClassFileImporter().importPaths(paths);
+  }
+
+  private static DescribedPredicate<JavaClass> lieIn(String folder) {
+    return DescribedPredicate.describe(
+        "lie in " + folder,
+        type ->
+            type.getSource()
+                .map(source -> source.getUri().toString().contains(folder))
+                .orElse(false));
   }
 
   private static Set<String> modules() {

@@ -110,6 +110,30 @@ class ServedStudyTest {
     assertThat(records(run)).isEqualTo(records(whole));
   }
 
+  /** Where the judge is cannot change what it says. */
+  @Test
+  void aRunGoesOnAtAnotherAddress() throws IOException {
+    Path study = study(false);
+    failsFrom = calls.get() + 12;
+    Path run = directory.resolve("moved");
+    assertThat(espalier("run", study, "-q", "--out", run).code()).isEqualTo(2);
+    int before = records(run).size();
+    assertThat(before).isPositive();
+    failsFrom = Integer.MAX_VALUE;
+    int old = server.getAddress().getPort();
+    server.stop(0);
+    start();
+    assertThat(server.getAddress().getPort()).isNotEqualTo(old);
+    Path kept = run.resolve("study.yaml");
+    Files.writeString(
+        kept,
+        Files.readString(kept).replace(":" + old + "/", ":" + server.getAddress().getPort() + "/"));
+    CommandLineKit.Ended resumed = espalier("resume", run);
+    assertThat(resumed.code()).as(resumed.err()).isZero();
+    assertThat(resumed.err()).contains(before + " of them done before");
+    assertThat(records(run)).hasSize(9);
+  }
+
   @Test
   void validateRefusesAJudgeThatCannotTellPicturesApart() throws IOException {
     constant = true;

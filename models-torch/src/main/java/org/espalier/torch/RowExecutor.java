@@ -10,6 +10,7 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.espalier.api.EspalierException;
+import org.espalier.spi.Closing;
 
 /**
  * Runs independent rows. The one place where it is decided how a batch meets the machine: on the
@@ -165,14 +166,11 @@ public final class RowExecutor {
   }
 
   private static void close(List<?> results, Throwable failure) {
-    for (Object result : results) {
-      if (result instanceof AutoCloseable closeable) {
-        try {
-          closeable.close();
-        } catch (Exception e) {
-          failure.addSuppressed(e);
-        }
-      }
-    }
+    Closing.after(
+        results.stream()
+            .filter(AutoCloseable.class::isInstance)
+            .map(AutoCloseable.class::cast)
+            .toList(),
+        failure);
   }
 }

@@ -12,6 +12,7 @@ import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.espalier.api.EspalierException;
+import org.espalier.api.NearestNames;
 import org.espalier.weights.ReadLog;
 
 /**
@@ -98,7 +99,7 @@ public final class WeightSpec {
               + ").",
           "Maybe the configuration says fewer layers than the checkpoint has; the nearest expected"
               + " keys are "
-              + String.join(", ", Names.nearest(first, expected.keySet()))
+              + String.join(", ", NearestNames.ranked(first, expected.keySet()))
               + ".");
     }
     ReadLog.use(
@@ -134,7 +135,7 @@ public final class WeightSpec {
         unread.isEmpty()
             ? Names.suggestion(name, source.names())
             : "Maybe it is misnamed; unread keys: "
-                + String.join(", ", Names.nearest(name, unread))
+                + String.join(", ", NearestNames.ranked(name, unread))
                 + ".");
   }
 

@@ -6,7 +6,7 @@ import java.util.Set;
 /**
  * What a strategy is and needs.
  *
- * @param id kebab-case identifier, kept in records for ever
+ * @param id kebab-case identifier, kept in records permanently
  * @param summary one sentence
  * @param paper where the method was published
  * @param requires what a model must be able to do; the pairing is refused at validation otherwise

@@ -4,7 +4,7 @@ import org.espalier.api.Verdict;
 import org.espalier.api.VerifierRole;
 import org.espalier.spi.RgbImage;
 
-/** Told of every image that a search verifies, in order, before the strategy sees its verdict. */
+/** Receives every image that a search verifies, in order, before the strategy sees its verdict. */
 @FunctionalInterface
 public interface SearchListener {
   /** Listens to nothing. */
@@ -19,4 +19,11 @@ public interface SearchListener {
    * @param verdict what it said
    */
   void verified(long node, VerifierRole role, RgbImage image, Verdict verdict);
+
+  /**
+   * The search has failed: what it had cost and tried by then. The failure is thrown after this.
+   *
+   * @param account of the search
+   */
+  default void failed(SearchAccount account) {}
 }

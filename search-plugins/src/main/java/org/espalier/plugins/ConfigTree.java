@@ -195,8 +195,10 @@ public final class ConfigTree {
 
   private Node setInSequence(Node at, int index, @Nullable Node value, String path) {
     if (!(at instanceof SequenceNode list) || index >= list.getValue().size()) {
+      String found =
+          at instanceof SequenceNode shorter ? "a list of " + shorter.getValue().size() : "no list";
       throw EspalierException.config(
-          "The override (--set " + path + ") names an element (" + index + ") that is not there.",
+          "The override (--set %s) refers to element %d of %s.".formatted(path, index, found),
           "Maybe count from 0.");
     }
     if (value != null) {

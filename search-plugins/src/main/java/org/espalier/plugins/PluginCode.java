@@ -27,9 +27,9 @@ public final class PluginCode {
 
   /**
    * SHA-256 over the names and checksums of all files that were loaded together with a class, those
-   * of the libraries that its plugin brings too; {@code none} where they cannot be told, as for a
-   * class made in memory. Metadata of the build, under {@code META-INF}, is left out, so that
-   * building the same sources again changes nothing.
+   * of the libraries that its plugin brings too; {@code none} where it is unknown, as for a class
+   * made in memory. Metadata of the build, under {@code META-INF}, is left out, so that building
+   * the same sources again changes nothing.
    *
    * @param type a class of the plugin
    */

@@ -22,6 +22,7 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.espalier.api.EspalierException;
+import org.espalier.api.NearestNames;
 import org.espalier.api.SearchStrategy;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;

@@ -27,6 +27,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.espalier.api.EspalierException;
+import org.espalier.api.NearestNames;
 import org.espalier.spi.PluginRef;
 import org.jspecify.annotations.NullMarked;
 import org.jspecify.annotations.Nullable;
@@ -469,7 +470,7 @@ public final class RecordBinder {
       }
       throw tree.error(
           node,
-          named(path) + " (" + text + ") is not one of its values.",
+          named(path) + " (" + text + ") is not one of " + String.join(", ", names) + ".",
           NearestNames.advice(text, names));
     }
     Object number = number(type, scalar, path);

@@ -7,15 +7,22 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.espalier.api.Candidate;
 import org.espalier.api.Capability;
 import org.espalier.api.DrawKey;
+import org.espalier.api.EspalierException;
 import org.espalier.api.Noise;
 import org.espalier.api.Prompt;
+import org.espalier.api.SearchContext;
+import org.espalier.api.SearchStrategy;
+import org.espalier.api.StrategyCard;
 import org.espalier.compute.Cost;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Branch;
@@ -30,7 +37,9 @@ import org.espalier.spi.Work;
 import org.espalier.spi.WorkCounters;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
@@ -63,6 +72,16 @@ public abstract class ModelContract {
       return true;
     }
     return false;
+  }
+
+  /**
+   * What the model is meant to lack. By default whatever its card leaves out; a subclass that says
+   * it notices when a capability gets lost.
+   */
+  protected Set<Capability> lacks() {
+    Set<Capability> lacks = EnumSet.allOf(Capability.class);
+    lacks.removeAll(model.card().capabilities());
+    return lacks;
   }
 
   /** By how much a channel of a pixel may differ between batch sizes; 0 on a deterministic CPU. */
@@ -474,6 +493,46 @@ public abstract class ModelContract {
             "siblings at the deterministic step " + step);
       }
       state = expand(state, noise(0)).get(0);
+    }
+  }
+
+  /** A capability is there, or a strategy that needs it is refused. */
+  @TestFactory
+  Stream<DynamicTest> hasOrIsRefused() {
+    return Arrays.stream(Capability.values())
+        .map(
+            capability ->
+                DynamicTest.dynamicTest(
+                    (lacks().contains(capability) ? "lacks " : "has ") + capability,
+                    () -> hasOrIsRefused(capability)));
+  }
+
+  private void hasOrIsRefused(Capability capability) {
+    assertThat(model.card().capabilities().contains(capability))
+        .as("the card has " + capability)
+        .isEqualTo(!lacks().contains(capability));
+    if (!lacks().contains(capability)) {
+      return;
+    }
+    SearchStrategy needy =
+        new SearchStrategy() {
+          @Override
+          public StrategyCard card() {
+            return StrategyCard.of(
+                "needy", "Needs a capability.", "https://example.org", capability);
+          }
+
+          @Override
+          public Candidate search(SearchContext context) {
+            throw new AssertionError("a pairing that cannot work was searched");
+          }
+        };
+    assertThatThrownBy(() -> SearchTestKit.strategy(needy).model(model).run())
+        .isInstanceOf(EspalierException.class)
+        .hasMessageStartingWith("[CAPABILITY]")
+        .hasMessageContaining(capability.toString());
+    if (capability == Capability.LOG_PROB) {
+      assertThat(begin(noise(0)).logProb()).as("log-probability").isEmpty();
     }
   }
 

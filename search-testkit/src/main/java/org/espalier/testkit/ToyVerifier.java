@@ -42,7 +42,11 @@ abstract class ToyVerifier implements Verifier {
     List<Verdict> verdicts = new ArrayList<>();
     for (Judgement judgement : batch) {
       images++;
-      verdicts.add(judge(judgement));
+      try {
+        verdicts.add(judge(judgement));
+      } catch (RuntimeException e) {
+        verdicts.add(new Verdict.Failed("the image cannot be judged: " + e.getMessage()));
+      }
     }
     return verdicts;
   }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.assertj.core.data.Offset;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
@@ -144,5 +145,72 @@ public abstract class VerifierContract {
     }
     assertThat(scores).isNotEmpty();
     assertThat(scores.stream().distinct().count()).as("different scores").isGreaterThan(1);
+  }
+
+  @Test
+  void anImageThatCannotBeReadFailsAlone() {
+    List<RgbImage> images = images();
+    List<Judgement> batch = new ArrayList<>();
+    batch.add(judgement("first", images.get(0)));
+    batch.add(new Judgement("broken", prompt(), new Unreadable()));
+    batch.add(judgement("last", images.get(1)));
+    List<Verdict> verdicts = verifier.verify(batch);
+    assertThat(verdicts).hasSize(3);
+    assertThat(verdicts.get(1))
+        .as("verdict on an image that cannot be read")
+        .isInstanceOfSatisfying(
+            Verdict.Failed.class, failed -> assertThat(failed.reason()).isNotBlank());
+    for (int row : new int[] {0, 2}) {
+      Judgement alone = batch.get(row);
+      assertSame(
+          verdicts.get(row),
+          verifier.verify(List.of(alone)).get(0),
+          "an image beside one that cannot be read, and alone");
+    }
+  }
+
+  private static final class Unreadable implements Artifact {
+    @Override
+    public RgbImage image() {
+      throw new IllegalStateException("the image cannot be read");
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  @Test
+  void paintsNoImage() {
+    List<RgbImage> images = images();
+    List<RgbImage> before = images.stream().map(RgbImage::copy).toList();
+    together(images);
+    for (int i = 0; i < images.size(); i++) {
+      assertThat(images.get(i).rgb())
+          .as("image " + i + " after it was judged")
+          .isEqualTo(before.get(i).rgb());
+    }
+  }
+
+  @Test
+  void judgesById() {
+    List<RgbImage> images = images();
+    List<Judgement> batch = new ArrayList<>();
+    for (int i = 0; i < images.size(); i++) {
+      batch.add(judgement("candidate-" + i, images.get(i)));
+    }
+    Map<String, Verdict> verdicts = verifier.verifyById(batch);
+    List<Verdict> inOrder = together(images);
+    assertThat(verdicts).hasSameSizeAs(batch);
+    for (int i = 0; i < images.size(); i++) {
+      Verdict verdict = verdicts.get("candidate-" + i);
+      assertThat(verdict).as("verdict on candidate " + i).isNotNull();
+      assertSame(verdict, inOrder.get(i), "candidate " + i + " by its id and in order");
+    }
+  }
+
+  @Test
+  void supportsThePromptThatItJudges() {
+    assertThat(verifier.unsupported(prompt())).as("why it cannot judge the prompt").isEmpty();
+    assertThat(verifier.card().concurrency()).isPositive();
   }
 }

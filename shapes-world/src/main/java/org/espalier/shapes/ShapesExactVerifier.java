@@ -84,7 +84,8 @@ public final class ShapesExactVerifier implements Verifier {
         RgbImage image = judgement.artifact().image();
         detector.requireSize(image);
         images.add(image);
-      } catch (EspalierException e) {
+      } catch (RuntimeException e) {
+        // Also of an image that cannot be read: it fails alone.
         requirement = null;
         verdicts[i] = new Verdict.Failed(String.valueOf(e.getMessage()));
       }

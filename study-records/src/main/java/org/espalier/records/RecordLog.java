@@ -30,7 +30,7 @@ import org.espalier.api.EspalierException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The append-only file of cell records: one JSON object a line, each ending in a CRC-32C of the
+ * The append-only file of cell records: one JSON object per line, each ending in a CRC-32C of the
  * bytes before it. A line is written by one call, so that a killed process leaves at most one torn
  * line at the end. It is forced to the disk at most once a second, and when closed: a killed
  * process loses nothing, a power failure at most a second of cells, which are then run again.

@@ -1,6 +1,7 @@
 package org.espalier.report;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -38,6 +39,9 @@ public record Comparison(
     double adjusted,
     boolean equalCompute) {
 
+  /** Id of the strategy that others must beat. */
+  private static final String BASELINE = "best-of-n";
+
   /** Differences from a baseline at the prompts that both have. */
   private record Pairing(Series series, Series base, Measure measure, List<Double> differences) {
     int wins() {
@@ -71,8 +75,8 @@ public record Comparison(
   }
 
   /**
-   * Compares every series with the study's baseline, which is the first arm, and with the first
-   * series of its level.
+   * Compares every series with the study's baseline, which is best-of-n or else the first arm, on
+   * the same model at the same level, and with its own arm on the first model.
    *
    * @param groups searches by series, in the study's order; none empty
    * @param spends mean spend in the budget's unit, by series
@@ -85,7 +89,7 @@ public record Comparison(
       List<Pairing> pairings = new ArrayList<>();
       groups.forEach(
           (series, cells) -> {
-            for (Series base : baselines(groups.keySet(), series)) {
+            for (Series base : baselines(groups, series)) {
               Pairing pairing =
                   pair(series, base, cells, groups.getOrDefault(base, List.of()), measure);
               if (pairing != null) {
@@ -99,44 +103,59 @@ public record Comparison(
         Pairing pairing = pairings.get(i);
         double ours = spends.getOrDefault(pairing.series(), 0.0);
         double theirs = spends.getOrDefault(pairing.base(), 0.0);
-        boolean equal = Math.abs(ours - theirs) <= tolerance * Math.max(ours, theirs);
+        boolean equal =
+            Math.max(ours, theirs) > 0
+                && Math.abs(ours - theirs) <= tolerance * Math.max(ours, theirs);
         result.add(pairing.comparison(raw[i], adjusted[i], equal));
       }
     }
     return result;
   }
 
-  private static Set<Series> baselines(Set<Series> all, Series series) {
+  /**
+   * What a series is compared with: the study's baseline on the same model at the same level, and
+   * its own arm on the study's first model at the same level. Nothing else differs in one thing
+   * alone.
+   */
+  private static Set<Series> baselines(Map<Series, List<CellRecord>> groups, Series series) {
     Set<Series> bases = new LinkedHashSet<>();
-    Series overall = baseline(all, series, all.iterator().next().arm());
-    if (overall != null) {
-      bases.add(overall);
+    Series baseline = baseline(groups, series);
+    if (baseline != null) {
+      bases.add(baseline);
     }
-    all.stream()
-        .filter(other -> other.level().equals(series.level()))
+    groups.keySet().stream()
+        .filter(other -> other.arm().equals(series.arm()) && other.level().equals(series.level()))
         .findFirst()
         .ifPresent(bases::add);
     bases.remove(series);
     return bases;
   }
 
-  /** The first arm on the same model, else on its first model; at the same level, else its last. */
-  private static @Nullable Series baseline(Set<Series> all, Series series, String arm) {
-    Series fallback = null;
-    for (String model : List.of(series.model(), "")) {
-      for (Series candidate : all) {
-        if (candidate.arm().equals(arm) && (model.isEmpty() || candidate.model().equals(model))) {
-          if (candidate.level().equals(series.level())) {
-            return candidate;
-          }
-          fallback = fallback == null || model.equals(candidate.model()) ? candidate : fallback;
-        }
-      }
-      if (fallback != null) {
-        return fallback;
-      }
-    }
-    return fallback;
+  /**
+   * Best-of-n on the same model at the same level, driven by the same verifier; else the study's
+   * first arm so driven; else best-of-n with another verifier.
+   */
+  private static @Nullable Series baseline(Map<Series, List<CellRecord>> groups, Series series) {
+    String firstArm = groups.keySet().iterator().next().arm();
+    CellRecord.@Nullable Driver driver = first(groups, series).verifier();
+    Comparator<Series> preference =
+        Comparator.comparing(
+                (Series other) -> !Objects.equals(first(groups, other).verifier(), driver))
+            .thenComparing(other -> !first(groups, other).strategy().equals(BASELINE));
+    return groups.keySet().stream()
+        .filter(
+            other -> other.model().equals(series.model()) && other.level().equals(series.level()))
+        .filter(
+            other ->
+                first(groups, other).strategy().equals(BASELINE)
+                    || (other.arm().equals(firstArm)
+                        && Objects.equals(first(groups, other).verifier(), driver)))
+        .min(preference)
+        .orElse(null);
+  }
+
+  private static CellRecord first(Map<Series, List<CellRecord>> groups, Series series) {
+    return Objects.requireNonNull(groups.get(series)).get(0);
   }
 
   private static @Nullable Pairing pair(

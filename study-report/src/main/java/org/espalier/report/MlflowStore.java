@@ -167,8 +167,10 @@ final class MlflowStore {
       Map<String, Double> metrics, String name, PairedBootstrap.@Nullable Interval interval) {
     if (interval != null) {
       metrics.put(name, interval.mean());
-      metrics.put(name + "_low", interval.low());
-      metrics.put(name + "_high", interval.high());
+      if (interval.isBounded()) {
+        metrics.put(name + "_low", interval.low());
+        metrics.put(name + "_high", interval.high());
+      }
     }
   }
 

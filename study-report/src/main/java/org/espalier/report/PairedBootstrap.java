@@ -20,17 +20,25 @@ public final class PairedBootstrap {
   private static final Quantile QUANTILE =
       Quantile.withDefaults().with(Quantile.EstimationMethod.HF6);
 
+  /** A power of two: digits stay. */
+  private static final double HUGE_SCALE = 0x1p-40;
+
   private PairedBootstrap() {}
 
   /**
    * A mean and its 95 % interval.
    *
    * @param mean of the sample
-   * @param low lower bound
-   * @param high upper bound
+   * @param low lower bound; NaN for one prompt, which says nothing of others
+   * @param high upper bound; NaN for one prompt
    * @param prompts how many clusters it rests on
    */
-  public record Interval(double mean, double low, double high, int prompts) {}
+  public record Interval(double mean, double low, double high, int prompts) {
+    /** Whether there is an interval: it takes two prompts. */
+    public boolean isBounded() {
+      return prompts > 1;
+    }
+  }
 
   /**
    * The interval of a mean.
@@ -54,6 +62,26 @@ public final class PairedBootstrap {
    * @return one interval a measure
    */
   static List<Interval> means(double[][] byPrompt, int resamples) {
+    double scale =
+        Arrays.stream(byPrompt).flatMapToDouble(Arrays::stream).anyMatch(PairedBootstrap::isHuge)
+            ? HUGE_SCALE
+            : 1;
+    if (scale == 1) {
+      return means(byPrompt, resamples, 1);
+    }
+    double[][] scaled = new double[byPrompt.length][];
+    for (int i = 0; i < scaled.length; i++) {
+      scaled[i] = Arrays.stream(byPrompt[i]).map(value -> value * scale).toArray();
+    }
+    return means(scaled, resamples, scale);
+  }
+
+  /** Whether sums of such values may leave the range of a double. */
+  private static boolean isHuge(double value) {
+    return Math.abs(value) > 0x1p970;
+  }
+
+  private static List<Interval> means(double[][] byPrompt, int resamples, double scale) {
     int n = byPrompt.length;
     int measures = byPrompt[0].length;
     UniformRandomProvider random = RandomSource.WELL_19937_C.create(new int[] {SEED});
@@ -74,8 +102,13 @@ public final class PairedBootstrap {
     }
     List<Interval> intervals = new ArrayList<>(measures);
     for (int m = 0; m < measures; m++) {
-      double[] bounds = QUANTILE.evaluate(means[m], 0.025, 0.975);
-      intervals.add(new Interval(sums[m] / n, bounds[0], bounds[1], n));
+      double mean = sums[m] / n / scale;
+      if (n == 1) {
+        intervals.add(new Interval(mean, Double.NaN, Double.NaN, n));
+      } else {
+        double[] bounds = QUANTILE.evaluate(means[m], 0.025, 0.975);
+        intervals.add(new Interval(mean, bounds[0] / scale, bounds[1] / scale, n));
+      }
     }
     return intervals;
   }

@@ -70,6 +70,19 @@
   $('protocol').textContent =
     'Driven by ' + judge.id + (data.summary.metric ? ', judged by ' + metricName : '') +
     '. Budgets in ' + plan.unit + '; every search draws the same keyed noise, so arms are compared pairwise on common random numbers. ' + independence;
+  const others = plan.arms.flatMap((arm) => (arm.evaluators || []).map((relation, i) => ({ arm: arm.name, relation, id: ((plan.verifiers.evaluate || [])[i] || {}).id })));
+  for (const [relation, words] of Object.entries({ oracle: 'is the very verifier that drove the searches of', 'same-metric': 'measures what the search verifier measures in', 'same-family': 'is of one family with the search verifier of', 'shared-data': 'shares training data with the search verifier of' })) {
+    const byEvaluator = new Map();
+    for (const o of others) if (o.relation === relation) byEvaluator.set(o.id, [...(byEvaluator.get(o.id) || []), o.arm]);
+    for (const [evaluator, arms] of byEvaluator) $('notes').append(el('li', {}, 'The evaluator ' + evaluator + ' ' + words + ' ' + arms.join(', ') + ': read these figures with that in mind.'));
+  }
+  const none = rows.filter((r) => r.reference === 'independent samples only');
+  if (none.length > 0) {
+    $('notes').append(el('li', {}, 'No search took place in ' + none.map((r) => r.arm + ' / ' + r.model + ' @ ' + r.level).join(', ') + ': the budget sufficed for independent samples only, so these rows are best-of-n.'));
+  }
+  if ((data.jobs || []).some((n) => n > 1)) {
+    $('notes').append(el('li', {}, 'Cells ran ' + data.jobs.join(' and ') + ' at a time: seconds are those of a search by itself, without waiting, but not undisturbed by the others.'));
+  }
   for (const note of data.notes) $('notes').append(el('li', {}, note));
   if (data.total < plan.cells) {
     $('notes').append(el('li', {}, 'The run is not complete: ' + (plan.cells - data.total) + ' searches are missing.'));
@@ -78,6 +91,7 @@
   // ---- tables ------------------------------------------------------------------------------
   function interval(i, digits) {
     if (!i) return el('td', {}, '–');
+    if (i.low === null) return el('td', {}, fixed(i.mean, digits), el('small', { title: 'one prompt has no interval' }, '[–]'));
     return el('td', {}, fixed(i.mean, digits), el('small', {}, '[' + fixed(i.low, digits) + ', ' + fixed(i.high, digits) + ']'));
   }
   const one = (v) => fixed(v, 1);
@@ -87,6 +101,7 @@
   function spend(r, name, form, ...more) {
     const i = r.spends[name];
     if (!i) return el('td', {}, '–');
+    if (i.low === null) return el('td', {}, form(i.mean), ...more);
     return el('td', {}, form(i.mean), el('small', { title: '95 % interval' }, '± ' + form((i.high - i.low) / 2)), ...more);
   }
   function head(...names) {
@@ -101,7 +116,7 @@
         el('th', { scope: 'row' }, r.arm, r.reference ? el('small', {}, r.reference) : null), el('td', { class: 'l' }, r.model),
         severalVerifiers ? el('td', {}, r.verifier || '–') : null,
         interval(r.metric, 3), interval(r.score, 3),
-        spend(r, 'nfe', one), spend(r, 'flops', brief), spend(r, 'decodes', one), spend(r, 'verifierCalls', one),
+        spend(r, 'nfe', one), spend(r, 'flops', brief), spend(r, 'decodes', one), spend(r, 'verifierCalls', one, r.failedVerdicts ? el('small', { class: 'wrong', title: 'verdicts of all searches that were failures' }, r.failedVerdicts + ' failed') : null),
         spend(r, 'seconds', (v) => fixed(v, 3), el('small', {}, 'engine ' + percent(r.engineShare))),
         spend(r, 'utilisation', percent, el('span', { class: 'bargraph', style: 'width:' + Math.min(100, 100 * mean(r, 'utilisation')) + '%' })),
         el('td', {}, (r.failed + r.evaluationFailed) + '/' + r.cells)));
@@ -119,7 +134,7 @@
       const body = el('tbody');
       for (const c of comparisons.filter((x) => x.measure === wanted.measure && (!wanted.level || x.level === wanted.level))) {
         const d = c.difference;
-        const cls = d.low > 0 ? 'up' : d.high < 0 ? 'down' : null;
+        const cls = d.low === null ? null : d.low > 0 ? 'up' : d.high < 0 ? 'down' : null;
         body.append(el('tr', {},
           el('th', { scope: 'row' }, c.series), el('td', { class: 'l' }, c.baseline), el('td', {}, c.level),
           el('td', { class: cls }, (d.mean >= 0 ? '+' : '') + fixed(d.mean, 3), el('small', {}, '[' + fixed(d.low, 3) + ', ' + fixed(d.high, 3) + ']')),
@@ -172,6 +187,7 @@
         if (!dataset.bars) return;
         chart.getDatasetMeta(index).data.forEach((point, i) => {
           const bar = dataset.data[i];
+          if (typeof bar.high !== 'number') return;
           const top = chart.scales.y.getPixelForValue(bar.high);
           const bottom = chart.scales.y.getPixelForValue(bar.low);
           ctx.save();
@@ -188,7 +204,7 @@
     },
   };
   function options(tooltip, sets) {
-    const all = sets.flatMap((d) => d.data.flatMap((p) => [p.y, p.low, p.high])).filter((v) => v !== undefined);
+    const all = sets.flatMap((d) => d.data.flatMap((p) => [p.y, p.low, p.high])).filter((v) => typeof v === 'number');
     const least = Math.min(...all), most = Math.max(...all), pad = (most - least || 1) * 0.05;
     const bounded = state.measure === 'metric' && least >= 0 && most <= 1;
     const range = all.length ? { min: bounded ? Math.max(0, least - pad) : least - pad, max: bounded ? Math.min(1, most + pad) : most + pad } : {};
@@ -486,12 +502,15 @@
 
   // ---- failures, provenance ----------------------------------------------------------------
   if (failures.length === 0) {
-    $('failed').append(el('p', {}, 'None: every search has an answer, and every answer a verdict.'));
+    $('failed').append(el('p', {}, 'None: every search has an answer, and every answer a verdict.' + (rows.some((r) => r.failedVerdicts > 0) ? ' Verdicts within searches failed, though: see the column calls.' : '')));
   } else {
     const body = el('tbody');
     for (const f of failures) {
       body.append(el('tr', {}, el('th', { scope: 'row' }, f.arm + ' / ' + f.model), el('td', { class: 'l' }, f.level), el('td', { class: 'l' }, f.prompt), el('td', {}, f.seed), el('td', { class: 'l' }, f.why)));
     }
+    const reasons = el('ul');
+    for (const r of data.reasons || []) reasons.append(el('li', {}, r.searches + ' × ' + r.why));
+    $('failed').append(reasons);
     $('failed').append(el('p', {}, data.failed + ' of ' + data.total + ' searches' + (data.failed > failures.length ? '; the first ' + failures.length + ' are listed' : '') + '. They are in the denominators of no mean above, and never count as zero.'),
       el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Failures' }, el('table', { class: 'text' }, head('arm', 'level', 'prompt', 'seed', 'why'), body)));
   }

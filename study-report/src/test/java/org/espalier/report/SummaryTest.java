@@ -16,13 +16,13 @@ import org.junit.jupiter.api.Test;
 class SummaryTest {
   private static final CellRecord.Images IMAGES = new CellRecord.Images("a.png", "", null);
 
-  private static CellRecord cell(
+  private static CellRecord.Done cell(
       String arm, int prompt, long seed, @Nullable Double metric, double spent) {
     return cell(
         arm, "search", new CellRecord.Driver("v", "1", "independent"), prompt, seed, metric, spent);
   }
 
-  private static CellRecord cell(
+  private static CellRecord.Done cell(
       String arm,
       String strategy,
       CellRecord.Driver verifier,
@@ -44,7 +44,7 @@ class SummaryTest {
             "4x",
             new CellRecord.Limits("flops", 100, Map.of())),
         new CellRecord.Spent(
-            new CellRecord.Axes(4, 4, 4, (long) spent, 1, 1, 0), Map.of(), spent / 100),
+            new CellRecord.Axes(4, 4, 4, (long) spent, 1, 1, 0), Map.of(), spent / 100, null),
         found(metric == null ? 0 : metric),
         IMAGES,
         null,
@@ -169,8 +169,73 @@ class SummaryTest {
         .containsExactly("ours / m");
     assertThat(summary.comparisons())
         .filteredOn(c -> c.measure() == Measure.METRIC)
-        .extracting(Comparison::series)
-        .containsExactly("ours / m", "best / m");
+        .extracting(Comparison::series, Comparison::baseline)
+        .containsExactly(tuple("ours / m", "alone / m"));
+  }
+
+  @Test
+  void theBaselineIsBestOfNOnTheSameModelAtTheSameLevel() {
+    List<CellRecord> cells = new ArrayList<>();
+    for (int p = 0; p < 4; p++) {
+      for (String model : List.of("var", "flow")) {
+        cells.add(on(model, cell("alone", "single", null, p, 0, 0.0, 10)));
+        cells.add(on(model, cell("best", "best-of-n", null, p, 0, 0.5, 90)));
+        cells.add(on(model, cell("ours", "beam", null, p, 0, 1.0, 90)));
+      }
+    }
+    assertThat(summary(cells).comparisons())
+        .filteredOn(c -> c.measure() == Measure.METRIC)
+        .extracting(Comparison::series, Comparison::baseline)
+        .containsExactlyInAnyOrder(
+            tuple("alone / var", "best / var"),
+            tuple("ours / var", "best / var"),
+            tuple("alone / flow", "best / flow"),
+            tuple("ours / flow", "best / flow"),
+            tuple("alone / flow", "alone / var"),
+            tuple("best / flow", "best / var"),
+            tuple("ours / flow", "ours / var"));
+  }
+
+  private static CellRecord on(String model, CellRecord.Done cell) {
+    CellRecord.Task t = cell.task();
+    return new CellRecord.Done(
+        new CellRecord.Task(
+            t.schema(),
+            t.cell() + model,
+            t.study(),
+            t.arm(),
+            t.strategy(),
+            model,
+            t.verifier(),
+            t.prompt(),
+            t.seed(),
+            t.level(),
+            t.budget()),
+        cell.spent(),
+        cell.found(),
+        cell.images(),
+        cell.tree(),
+        cell.evaluation(),
+        cell.curve(),
+        cell.time());
+  }
+
+  @Test
+  void meansOfScoresNearTheLimitOfDoublesAreFinite() {
+    PairedBootstrap.Interval interval = PairedBootstrap.mean(List.of(1.7e308, 1.6e308, 1.5e308));
+    assertThat(interval.mean()).isCloseTo(1.6e308, within(1e294));
+    assertThat(interval.low()).isBetween(1.5e308, interval.mean());
+    assertThat(interval.high()).isBetween(interval.mean(), 1.7e308);
+  }
+
+  @Test
+  void equalComputeNeedsCompute() {
+    List<CellRecord> cells = new ArrayList<>();
+    for (int p = 0; p < 4; p++) {
+      cells.add(cell("a", p, 0, 0.0, 0));
+      cells.add(cell("b", p, 0, 1.0, 0));
+    }
+    assertThat(SummaryTables.text(summary(cells))).doesNotContain("equal compute within");
   }
 
   @Test
@@ -197,7 +262,9 @@ class SummaryTest {
     Summary.Row row = summary(cells).rows().get(0);
     assertThat(row.metric()).isNotNull();
     assertThat(row.counts().evaluationFailed()).isEqualTo(1);
-    assertThat(row.metric()).isEqualTo(new PairedBootstrap.Interval(1, 1, 1, 1));
+    assertThat(row.metric())
+        .as("one prompt has no interval")
+        .isEqualTo(new PairedBootstrap.Interval(1, Double.NaN, Double.NaN, 1));
   }
 
   private static CellRecord searched(
@@ -215,7 +282,7 @@ class SummaryTest {
             0,
             limit + "x",
             new CellRecord.Limits("flops", limit, Map.of())),
-        new CellRecord.Spent(new CellRecord.Axes(4, 4, 4, 30, 1, 1, 10), Map.of(), 1.0),
+        new CellRecord.Spent(new CellRecord.Axes(4, 4, 4, 30, 1, 1, 10), Map.of(), 1.0, null),
         found(score),
         IMAGES,
         null,
@@ -224,7 +291,8 @@ class SummaryTest {
             List.of(),
             CellRecord.Axes.ZERO),
         List.of(),
-        new CellRecord.Times("", 1000, 0, 0, Map.of("verify", 200L, "generate", 700L), List.of()));
+        new CellRecord.Times(
+            "", 1000, 0, 0, Map.of("verify", 200L, "generate", 700L), List.of(), null, null));
   }
 
   @Test

@@ -32,6 +32,7 @@ import org.espalier.plugins.PluginRegistry;
 import org.espalier.plugins.PluginSpec;
 import org.espalier.plugins.RecordBinder;
 import org.espalier.records.Amount;
+import org.espalier.spi.Closing;
 import org.espalier.spi.GenerativeModel;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.ModelCard;
@@ -77,11 +78,7 @@ public final class LoadedStudy implements AutoCloseable {
       loaded.check(registry.loader());
       return loaded;
     } catch (RuntimeException | Error e) {
-      try {
-        loaded.close();
-      } catch (RuntimeException suppressed) {
-        e.addSuppressed(suppressed);
-      }
+      Closing.after(List.of(loaded), e);
       throw e;
     }
   }
@@ -122,7 +119,7 @@ public final class LoadedStudy implements AutoCloseable {
    *
    * @param machine where
    * @param registry the plugins
-   * @param seen told of every member before it is loaded
+   * @param seen receives every member before it is loaded
    */
   private record Members(
       LoadContext machine, PluginRegistry registry, Consumer<PluginRegistry.Bound<Verifier>> seen)
@@ -507,8 +504,8 @@ public final class LoadedStudy implements AutoCloseable {
   }
 
   /**
-   * What {@code 1x} means: one sample of the cheapest model, for the dearest prompt, so that it
-   * suffices for every prompt.
+   * What {@code 1x} means: one sample of the cheapest model, for the most expensive prompt, so that
+   * it suffices for every prompt.
    *
    * @param unit in which unit
    */
@@ -585,21 +582,8 @@ public final class LoadedStudy implements AutoCloseable {
 
   @Override
   public void close() {
-    RuntimeException failure = null;
-    for (int i = closeables.size() - 1; i >= 0; i--) {
-      try {
-        closeables.get(i).close();
-      } catch (Throwable e) {
-        if (failure == null) {
-          failure = new IllegalStateException("closing a plugin failed", e);
-        } else {
-          failure.addSuppressed(e);
-        }
-      }
-    }
+    List<AutoCloseable> open = List.copyOf(closeables);
     closeables.clear();
-    if (failure != null) {
-      throw failure;
-    }
+    Closing.all(open);
   }
 }

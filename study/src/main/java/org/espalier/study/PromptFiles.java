@@ -33,8 +33,8 @@ import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVParser;
 import org.apache.commons.csv.CSVRecord;
 import org.espalier.api.EspalierException;
+import org.espalier.api.NearestNames;
 import org.espalier.api.Prompt;
-import org.espalier.plugins.NearestNames;
 import org.espalier.records.Turns;
 import org.jspecify.annotations.Nullable;
 

@@ -2,14 +2,14 @@ package org.espalier.study;
 
 /** The form of a prompt file. */
 public enum PromptFormat {
-  /** GenEval's evaluation_metadata.jsonl: a JSON object a line. */
+  /** GenEval's evaluation_metadata.jsonl: one JSON object per line. */
   GENEVAL,
   /**
    * GenEval 2's geneval2_data.jsonl: the same with questions and answers; the number of atoms is
    * the tag.
    */
   GENEVAL2,
-  /** T2I-CompBench's *_val.txt: a prompt a line, the category in the file's name. */
+  /** T2I-CompBench's *_val.txt: one prompt per line, the category in the file's name. */
   T2I_COMPBENCH,
   /** DrawBench's CSV with the header Prompts,Category. */
   DRAWBENCH,

@@ -22,6 +22,7 @@ import org.espalier.plugins.PluginRegistry;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
 import org.espalier.records.RunFiles;
+import org.espalier.spi.Closing;
 import org.jspecify.annotations.Nullable;
 
 /** Runs and resumes studies: the Java door to what the command line does. */
@@ -41,7 +42,7 @@ public final class Studies {
     this.engine = engine;
   }
 
-  /** Told how a run goes. */
+  /** Callback for the progress of a run. */
   public interface Watcher extends StudyRunner.Progress, AutoCloseable {
     /**
      * The run is about to start.
@@ -80,7 +81,7 @@ public final class Studies {
    * @param source the study
    * @param out the run's directory, or null to make one below the study's output
    * @param shard which of its cells are run
-   * @param watcher told how it goes
+   * @param watcher receives its progress
    */
   public Ended run(StudySource source, @Nullable Path out, Shard shard, Watcher watcher) {
     return run(Study.bind(source, registry), out, shard, watcher);
@@ -91,7 +92,7 @@ public final class Studies {
    *
    * @param earlier the run
    * @param out the new run's directory
-   * @param watcher told how it goes
+   * @param watcher receives its progress
    */
   public Ended repeat(RunDirectory earlier, Path out, Watcher watcher) {
     return run(bind(earlier, List.of()), out, shard(earlier), watcher);
@@ -124,17 +125,13 @@ public final class Studies {
     try {
       ended = body.apply(loaded);
     } catch (Throwable e) {
-      try {
-        loaded.close();
-      } catch (RuntimeException suppressed) {
-        e.addSuppressed(suppressed);
-      }
+      Closing.after(List.of(loaded), e);
       throw e;
     }
     try {
       loaded.close();
-    } catch (RuntimeException e) {
-      watcher.note("A plugin could not be closed: " + (e.getCause() == null ? e : e.getCause()));
+    } catch (RuntimeException | Error e) {
+      watcher.note("A plugin could not be closed: " + e);
     }
     return ended;
   }
@@ -150,7 +147,7 @@ public final class Studies {
    *
    * @param directory the run
    * @param overrides of settings that cannot change results, such as {@code engine.jobs=2}
-   * @param watcher told how it goes
+   * @param watcher receives its progress
    */
   public Ended resume(RunDirectory directory, List<String> overrides, Watcher watcher) {
     AutoCloseable lock = directory.lock();

@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
+import org.espalier.api.NearestNames;
 import org.espalier.api.Prompt;
 import org.espalier.plugins.Canonical;
-import org.espalier.plugins.NearestNames;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.plugins.PluginSpec;
 import org.espalier.records.Amount;
@@ -116,7 +116,7 @@ public record Study(
               .tree()
               .error(
                   place.node(),
-                  "The arm (" + arm.label() + ") names a model (" + name + ") that is not there.",
+                  "The arm (" + arm.label() + ") refers to an unknown model (" + name + ").",
                   NearestNames.advice(name, models.keySet()));
         }
       }

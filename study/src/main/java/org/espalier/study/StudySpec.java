@@ -42,7 +42,10 @@ public record StudySpec(
   public StudySpec {
     if (study != null && !study.matches("[A-Za-z0-9][A-Za-z0-9._-]{0,79}")) {
       throw EspalierException.config(
-              "The study's name (" + study + ") becomes a directory's name and must be plain.",
+              "The study's name ("
+                  + study
+                  + ") is used as a directory name and may contain only letters, digits, dot, hyphen"
+                  + " and underscore.",
               "Maybe use letters, digits, dot, hyphen and underscore.")
           .about("study");
     }
@@ -103,7 +106,7 @@ public record StudySpec(
    * @param files several of them, read in this order; prompts without ids are numbered through all
    * @param set a set that travels on the class path, for example {@code shapes/geneval}
    * @param inline the prompts themselves
-   * @param format of the file; told from its name and content if left out
+   * @param format of the file; inferred from its name and content if left out
    * @param limit at most so many prompts, taken from all tags in turn
    * @param tags only prompts with these tags
    */
@@ -211,7 +214,7 @@ public record StudySpec(
   }
 
   /**
-   * Who judges.
+   * The verifiers.
    *
    * @param search drives the searches
    * @param prior a cheap screen for strategies that ask one

@@ -13,6 +13,7 @@ import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.compute.Accuracy;
 import org.espalier.compute.Cost;
+import org.espalier.spi.Closing;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.Lineage;
 import org.espalier.spi.Verifier;
@@ -171,20 +172,6 @@ final class EnsembleVerifier implements Verifier {
 
   @Override
   public void close() {
-    RuntimeException failure = null;
-    for (int i = members.size() - 1; i >= 0; i--) {
-      try {
-        members.get(i).verifier.close();
-      } catch (RuntimeException e) {
-        if (failure == null) {
-          failure = e;
-        } else {
-          failure.addSuppressed(e);
-        }
-      }
-    }
-    if (failure != null) {
-      throw failure;
-    }
+    Closing.all(members.stream().map(member -> member.verifier).toList());
   }
 }

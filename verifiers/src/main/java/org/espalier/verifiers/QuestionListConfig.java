@@ -1,9 +1,8 @@
 package org.espalier.verifiers;
 
-import java.util.Collections;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import org.espalier.api.EspalierException;
+import org.espalier.spi.PluginRef;
+import org.espalier.spi.Verifier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param mean how the probabilities of a prompt's answers become one number; by default {@link
  *     Mean#GEOMETRIC}
  */
-public record QuestionListConfig(Map<String, Object> judge, Mean mean) {
+public record QuestionListConfig(PluginRef<Verifier> judge, Mean mean) {
   /** How probabilities become one number. */
   public enum Mean {
     /** Soft-TIFA GM, for whole prompts: one wrong answer spoils all. */
@@ -23,14 +22,15 @@ public record QuestionListConfig(Map<String, Object> judge, Mean mean) {
     ARITHMETIC
   }
 
-  public QuestionListConfig(@Nullable Map<String, Object> judge, @Nullable Mean mean) {
-    if (judge == null || !(judge.get("id") instanceof String)) {
+  public QuestionListConfig(@Nullable PluginRef<Verifier> judge, @Nullable Mean mean) {
+    if (judge == null) {
       throw EspalierException.config(
-          "The list of questions has nobody who answers them.",
-          "Maybe set judge: {id: qwen-vl, weights: DIR, question: \"{prompt} Answer in one"
-              + " word.\"}.");
+              "The list of questions has nobody who answers them.",
+              "Maybe set judge: {id: qwen-vl, weights: DIR, question: \"{prompt} Answer in one"
+                  + " word.\"}.")
+          .about("judge");
     }
-    this.judge = Collections.unmodifiableMap(new LinkedHashMap<>(judge));
+    this.judge = judge;
     this.mean = mean == null ? Mean.GEOMETRIC : mean;
   }
 }

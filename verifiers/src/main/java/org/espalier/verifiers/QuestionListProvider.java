@@ -1,6 +1,8 @@
 package org.espalier.verifiers;
 
+import java.util.List;
 import org.espalier.api.EspalierException;
+import org.espalier.spi.Closing;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
@@ -24,17 +26,17 @@ public final class QuestionListProvider implements VerifierProvider<QuestionList
 
   @Override
   public void check(QuestionListConfig config, LoadContext context) {
-    context.verifiers().check(config.judge());
+    config.judge().check(context);
   }
 
   @Override
   public Verifier load(QuestionListConfig config, LoadContext context) {
-    Verifier judge = context.verifiers().load(config.judge());
+    Verifier judge = config.judge().load(context);
     try {
       requireFit(judge.card());
       return new QuestionListVerifier(config.mean(), judge);
     } catch (RuntimeException e) {
-      judge.close();
+      Closing.after(List.of(judge), e);
       throw e;
     }
   }

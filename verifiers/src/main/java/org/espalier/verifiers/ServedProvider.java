@@ -1,7 +1,9 @@
 package org.espalier.verifiers;
 
+import java.util.List;
 import java.util.function.UnaryOperator;
 import org.espalier.api.EspalierException;
+import org.espalier.spi.Closing;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierProvider;
@@ -54,7 +56,7 @@ public final class ServedProvider implements VerifierProvider<ServedConfig> {
       try {
         judge.requireSight();
       } catch (RuntimeException e) {
-        judge.close();
+        Closing.after(List.of(judge), e);
         throw e;
       }
     }

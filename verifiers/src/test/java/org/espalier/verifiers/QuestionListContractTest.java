@@ -3,7 +3,7 @@ package org.espalier.verifiers;
 import java.util.List;
 import java.util.Map;
 import org.espalier.api.Prompt;
-import org.espalier.spi.LoadContext;
+import org.espalier.spi.PluginRef;
 import org.espalier.spi.Verifier;
 import org.espalier.testkit.VerifierContract;
 import org.junit.jupiter.api.AfterEach;
@@ -19,15 +19,14 @@ class QuestionListContractTest extends VerifierContract {
 
   @Override
   protected Verifier create() {
-    Verifier judge =
-        new ServedProvider()
-            .load(
-                ServedJudgeTest.config(stub).asking("{prompt} Answer in one word.").build(),
-                ServedJudgeTest.CONTEXT);
-    LoadContext context =
-        new LoadContext("cpu", ServedJudgeTest.CONTEXT.baseDirectory(), spec -> judge);
     return new QuestionListProvider()
-        .load(new QuestionListConfig(Map.of("id", "served"), null), context);
+        .load(
+            new QuestionListConfig(
+                PluginRef.verifier(
+                    new ServedProvider(),
+                    ServedJudgeTest.config(stub).asking("{prompt} Answer in one word.").build()),
+                null),
+            ServedJudgeTest.CONTEXT);
   }
 
   @Override

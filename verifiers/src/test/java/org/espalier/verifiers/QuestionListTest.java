@@ -15,9 +15,9 @@ import org.espalier.compute.Cost;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.LoadContext;
+import org.espalier.spi.PluginRef;
 import org.espalier.spi.Verifier;
 import org.espalier.spi.VerifierCard;
-import org.espalier.spi.VerifierLoader;
 import org.espalier.spi.WorkCounters;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -246,18 +246,9 @@ class QuestionListTest {
   }
 
   private static void load(Told told) {
-    LoadContext context =
-        new LoadContext(
-            "cpu",
-            Path.of("."),
-            new VerifierLoader() {
-              @Override
-              public Verifier load(Map<String, Object> spec) {
-                return told;
-              }
-            });
-    QuestionListConfig config = new QuestionListConfig(Map.of("id", "told"), null);
-    new QuestionListProvider().load(config, context).close();
+    PluginRef<Verifier> judge =
+        PluginRef.of("told", Map.of("id", "told"), context -> {}, context -> told);
+    new QuestionListProvider().load(new QuestionListConfig(judge, null), LoadContext.cpu()).close();
   }
 
   @Test

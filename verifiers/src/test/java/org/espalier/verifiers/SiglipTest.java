@@ -8,15 +8,18 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.spi.Artifact;
 import org.espalier.spi.Verifier;
+import org.espalier.testkit.VerifierContract;
 import org.espalier.torch.Device;
 import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.Tokens;
 import org.espalier.torch.TorchTensor;
 import org.espalier.weights.ModelJson;
+import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -134,6 +137,19 @@ class SiglipTest {
       assertThat(scores.get(2).value()).isEqualTo(scores.get(1).value());
       assertThat(verifier.card().facts())
           .containsEntry("sees", "all of the image, squeezed to a square");
+    }
+  }
+
+  @Nested
+  class Contract extends VerifierContract {
+    @Override
+    protected Verifier create() {
+      return load();
+    }
+
+    @Override
+    protected Prompt prompt() {
+      return Prompt.of("contract", "w3 w4");
     }
   }
 }

@@ -107,7 +107,7 @@ record FlowBlueprint(
                   options.width() / patch));
       LatentDecoder image = decoder.load(parts, device);
       FlowConditioning negative =
-          options.guided() ? parts.keep(reader.encode(options.negativePrompt())) : null;
+          options.guided() ? parts.keep(reader.encodeNegative(options.negativePrompt())) : null;
       List<TorchProgram> programs = new ArrayList<>(List.of(network.program(), image.program()));
       programs.addAll(reader.programs());
       FlowSampler sampler = options.sampling().sampler();

@@ -157,6 +157,17 @@ final class FlowModel implements GenerativeModel {
     for (int i = 0; i < parents.size(); i++) {
       FlowState parent = parents.get(i);
       int step = parent.step();
+      if (sampler.isMultistep()) {
+        // All children are the same: nothing is drawn.
+        float[] image = sampler.denoised(parent.latent(), parent.velocity(), step);
+        float[] next = sampler.multistep(parent.latent(), image, step, parent.before());
+        List<ModelState> same = new ArrayList<>();
+        for (int draw = 0; draw < batch.get(i).draws().size(); draw++) {
+          same.add(new FlowState(step + 1, next, image));
+        }
+        children.add(same);
+        continue;
+      }
       List<ModelState> siblings = new ArrayList<>();
       for (Noise draw : batch.get(i).draws()) {
         float[] added = sampler.isStochastic(step) ? noise(draw, step + 1) : new float[0];
@@ -227,7 +238,7 @@ final class FlowModel implements GenerativeModel {
         due.add(state);
         FlowConditioning conditioning = (FlowConditioning) conditionings.get(i);
         evaluations.add(
-            new FlowNetwork.Row(state.latent(), sampler.time(state.step()), conditioning));
+            new FlowNetwork.Row(state.latent(), sampler.told(state.step()), conditioning));
       }
     }
     List<float[]> velocities = network.velocities(evaluations, guidance);

@@ -27,14 +27,32 @@ record FlowSampling(String kind, int steps, double shift, double noiseScale, dou
   /**
    * Fills in what a configuration leaves open.
    *
-   * @param config what was asked for, or null for nothing
+   * @param config what was asked for
    * @param usualSteps where no steps are asked for
    * @param usualShift from steps to the shift, where none is asked for
    * @param schedule from both to times
    */
   static FlowSampling of(
       FlowSamplerConfig config, int usualSteps, IntToDoubleFunction usualShift, Schedule schedule) {
-    String kind = config.kind() == null ? "ode" : config.kind();
+    return of(config, "ode", usualSteps, usualShift, schedule);
+  }
+
+  /**
+   * Fills in what a configuration leaves open.
+   *
+   * @param config what was asked for
+   * @param usualKind where no sampler is asked for
+   * @param usualSteps where no steps are asked for
+   * @param usualShift from steps to the shift, where none is asked for
+   * @param schedule from both to times
+   */
+  static FlowSampling of(
+      FlowSamplerConfig config,
+      String usualKind,
+      int usualSteps,
+      IntToDoubleFunction usualShift,
+      Schedule schedule) {
+    String kind = config.kind() == null ? usualKind : config.kind();
     Integer asked = config.steps();
     int steps = asked == null ? usualSteps : asked;
     Double fixed = config.shift();
@@ -58,9 +76,10 @@ record FlowSampling(String kind, int steps, double shift, double noiseScale, dou
   static void refuseResolutionShift(FlowSamplerConfig config, String model) {
     if (config.resolutionShift() != null) {
       throw EspalierException.config(
-          "The sampler.resolutionShift (%s) is one of FLUX.1, not of %s."
-              .formatted(config.resolutionShift(), model),
-          "Maybe remove it, or set sampler.shift.");
+              "The sampler.resolutionShift (%s) is one of FLUX.1, not of %s."
+                  .formatted(config.resolutionShift(), model),
+              "Maybe remove it, or set sampler.shift.")
+          .about("sampler.resolutionShift");
     }
   }
 
@@ -69,6 +88,7 @@ record FlowSampling(String kind, int steps, double shift, double noiseScale, dou
     return switch (kind) {
       case "sde" -> FlowSampler.sde(times, noiseScale);
       case "vp-sde" -> FlowSampler.vpSde(times, noiseScale);
+      case "dpm++" -> FlowSampler.multistep(times);
       default -> FlowSampler.ode(times);
     };
   }

@@ -74,6 +74,20 @@ final class FlowSchedule {
     return times;
   }
 
+  /**
+   * Times of the scheduler that SANA was published with: even ones from .999 down, shifted.
+   *
+   * @param steps how many steps, positive
+   * @param shift the factor; 3 in SANA
+   */
+  static double[] almostFromOne(int steps, double shift) {
+    double[] times = new double[steps + 1];
+    for (int i = 0; i < steps; i++) {
+      times[i] = shifted(0.999 * (steps - i) / steps, shift);
+    }
+    return times;
+  }
+
   private static double shifted(double t, double shift) {
     return shift / (shift + (1 / t - 1));
   }

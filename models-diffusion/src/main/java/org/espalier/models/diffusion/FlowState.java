@@ -12,10 +12,28 @@ final class FlowState implements ModelState {
   private final int step;
   private float @Nullable [] latent;
   private float @Nullable [] velocity;
+  private float @Nullable [] before;
 
   FlowState(int step, float[] latent) {
+    this(step, latent, null);
+  }
+
+  /**
+   * A state.
+   *
+   * @param step of the schedule
+   * @param latent noisy
+   * @param before the image predicted at the step before, where the sampler reads it
+   */
+  FlowState(int step, float[] latent, float @Nullable [] before) {
     this.step = step;
     this.latent = latent;
+    this.before = before;
+  }
+
+  /** The image predicted at the step before, or null where the sampler reads none. */
+  float @Nullable [] before() {
+    return before;
   }
 
   @Override
@@ -62,6 +80,7 @@ final class FlowState implements ModelState {
   public void close() {
     latent = null;
     velocity = null;
+    before = null;
   }
 
   @Override

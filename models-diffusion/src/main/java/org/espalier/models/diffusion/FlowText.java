@@ -19,6 +19,15 @@ interface FlowText extends AutoCloseable {
   FlowConditioning encode(String prompt);
 
   /**
+   * Encodes what guidance leads away from.
+   *
+   * @param prompt any text; may be empty
+   */
+  default FlowConditioning encodeNegative(String prompt) {
+    return encode(prompt);
+  }
+
+  /**
    * Tokens of the sequence that {@link #encode} gives; by the tokenizer alone.
    *
    * @param prompt the text

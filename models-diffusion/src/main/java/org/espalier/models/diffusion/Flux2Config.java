@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  *     {@code vae/} beside it; {@code random:klein-4b}, {@code random:klein-base-4b} and {@code
  *     random:klein-9b} are untrained networks of the published sizes; required
  * @param variant {@code distilled} (4 steps, no guidance) or {@code base} (classifier-free
- *     guidance, 50 steps); left out: told from {@code model_index.json} or the file's name
+ *     guidance, 50 steps); left out: inferred from {@code model_index.json} or the file's name
  * @param sampler how the flow is integrated
  * @param guidance the scale of classifier-free guidance for {@code base} weights, from 1 (off, one
  *     row an evaluation) to 100; default 4

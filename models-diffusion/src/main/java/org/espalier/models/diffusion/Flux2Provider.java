@@ -79,9 +79,10 @@ public final class Flux2Provider extends FlowProvider<Flux2Config> {
     String name = weights.substring(FlowBlueprint.RANDOM.length());
     if (!name.matches("klein(-base)?-(4b|9b)")) {
       throw EspalierException.config(
-          "The weights (" + weights + ") are not of a published FLUX.2.",
-          "Maybe use random:klein-4b, random:klein-base-4b, random:klein-9b, or the weights'"
-              + " directory.");
+              "The weights (" + weights + ") are not of a published FLUX.2.",
+              "Maybe use random:klein-4b, random:klein-base-4b, random:klein-9b, or the weights'"
+                  + " directory.")
+          .about("weights");
     }
     FluxArchitecture flow =
         name.endsWith("-9b") ? FluxArchitecture.KLEIN_9B : FluxArchitecture.KLEIN_4B;
@@ -125,9 +126,10 @@ public final class Flux2Provider extends FlowProvider<Flux2Config> {
           files.index().path("is_distilled").asBoolean() ? Flux2Config.DISTILLED : Flux2Config.BASE;
       if (asked != null && !asked.equals(found)) {
         throw EspalierException.config(
-            "The variant (%s) does not fit the weights %s, whose model_index.json says %s."
-                .formatted(asked, files.home(), found),
-            "Maybe remove variant.");
+                "The variant (%s) does not fit the weights %s, whose model_index.json says %s."
+                    .formatted(asked, files.home(), found),
+                "Maybe remove variant.")
+            .about("variant");
       }
       return found;
     }
@@ -137,8 +139,9 @@ public final class Flux2Provider extends FlowProvider<Flux2Config> {
     String name = String.valueOf(files.transformer().getFileName());
     if (!name.contains("klein")) {
       throw EspalierException.config(
-          "The file " + files.transformer() + " does not say whether it is distilled.",
-          "Maybe set variant to distilled or base.");
+              "The file " + files.transformer() + " does not say whether it is distilled.",
+              "Maybe set variant to distilled or base.")
+          .about("variant");
     }
     return name.contains("base") ? Flux2Config.BASE : Flux2Config.DISTILLED;
   }

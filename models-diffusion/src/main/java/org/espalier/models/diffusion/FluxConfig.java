@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  *     (diffusers layout with {@code model_index.json}, or a directory with {@code config.json}), or
  *     one file in the Black Forest Labs layout; default {@code nano}
  * @param variant {@code dev} (distilled guidance), {@code schnell} (no guidance, few steps) or
- *     {@code nano} (classifier-free guidance); left out: told from the weights
+ *     {@code nano} (classifier-free guidance); left out: inferred from the weights
  * @param sampler how the flow is integrated
  * @param guidance the guidance scale that {@code dev} was distilled for, from 0 to 100; default 3.5
  * @param trueCfg the scale of classifier-free guidance with a negative prompt, from 1 (off, one row

@@ -72,6 +72,8 @@ public final class FluxProvider extends FlowProvider<FluxConfig> {
       image.spec().check(imageWeights);
       t5.weights().check(t5Weights);
       clip.weights().check(clipWeights);
+      TextTokenizer.open(files.t5Tokenizer(), settings.textTokens()).close();
+      ClipTokenizerFiles.open(files.clipTokenizer(), clip.maxPositionEmbeddings()).close();
       return blueprint(
           open,
           weights,

@@ -152,7 +152,7 @@ record FluxSettings(
       throw EspalierException.config(
           "The variant (%s) does not fit the weights %s, which have %s guidance embedding."
               .formatted(asked, transformer, flow.guidanceEmbedded() ? "a" : "no"),
-          "Maybe remove variant: it is told from the weights (%s).".formatted(found.id()));
+          "Maybe remove variant: it is inferred from the weights (%s).".formatted(found.id()));
     }
     return variant;
   }

@@ -1,11 +1,8 @@
 package org.espalier.models.diffusion;
 
-import java.util.List;
-import java.util.concurrent.atomic.AtomicLong;
 import org.espalier.api.EspalierException;
 import org.espalier.spi.RgbImage;
 import org.espalier.torch.Device;
-import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchProgram;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
@@ -16,12 +13,9 @@ import org.espalier.torch.WeightSource;
  * row, each as channels, then rows, then columns. It computes in float32 on the CPU, in bfloat16 on
  * a GPU. Thread-safe.
  */
-final class KlAutoencoder implements LatentDecoder {
+final class KlAutoencoder extends LatentDecoder {
   private final KlArchitecture architecture;
   private final boolean packed;
-  private final TorchProgram program;
-  private final AtomicLong countedFlops = new AtomicLong();
-  private final AtomicLong countedImages = new AtomicLong();
 
   /**
    * Loads an autoencoder.
@@ -32,9 +26,11 @@ final class KlAutoencoder implements LatentDecoder {
    * @param device where it computes
    */
   KlAutoencoder(KlArchitecture architecture, boolean packed, WeightSource weights, Device device) {
+    super(
+        program(architecture, packed).device(device).load(weights, architecture.spec()),
+        architecture.stride() * KlArchitecture.PATCH);
     this.architecture = architecture;
     this.packed = packed;
-    this.program = program(architecture, packed).device(device).load(weights, architecture.spec());
   }
 
   /**
@@ -62,70 +58,17 @@ final class KlAutoencoder implements LatentDecoder {
   }
 
   @Override
-  public TorchProgram program() {
-    return program;
-  }
-
-  @Override
-  public long countedFlops() {
-    return countedFlops.get();
-  }
-
-  @Override
-  public long countedImages() {
-    return countedImages.get();
-  }
-
-  @Override
-  public long flops(int rows, int columns) {
+  long flops(int rows, int columns) {
     return architecture.decodeFlops(
         (long) rows * KlArchitecture.PATCH, (long) columns * KlArchitecture.PATCH);
   }
 
   @Override
-  public List<RgbImage> decode(List<float[]> latents, int rows, int columns) {
-    int side = architecture.stride() * KlArchitecture.PATCH;
-    return RowExecutor.map(
-        program.device(),
-        latents,
-        latent -> {
-          try (TorchTensor tokens = tokens(latent, rows, columns);
-              TorchTensor pixels = program.call("pixels", tokens, rows, columns)) {
-            countedFlops.addAndGet(flops(rows, columns));
-            countedImages.incrementAndGet();
-            return new RgbImage(columns * side, rows * side, pixels.toBytes());
-          }
-        });
-  }
-
-  /**
-   * Decodes one latent to numbers of about [-1, 1], channel by channel: (3, height, width).
-   *
-   * @param latent as the model has it
-   * @param rows packed rows
-   * @param columns packed columns
-   */
-  float[] decodeFloats(float[] latent, int rows, int columns) {
-    try (TorchTensor tokens = tokens(latent, rows, columns);
-        TorchTensor image = program.call("decode", tokens, rows, columns)) {
-      countedFlops.addAndGet(flops(rows, columns));
-      countedImages.incrementAndGet();
-      return image.toFloats();
-    }
-  }
-
-  private TorchTensor tokens(float[] latent, int rows, int columns) {
+  long[] shape(int rows, int columns) {
     long patch = KlArchitecture.PATCH;
     return packed
-        ? TorchTensor.of(
-            program.device(), latent, 1, (long) rows * columns, latent.length / rows / columns)
-        : TorchTensor.of(
-            program.device(),
-            latent,
-            1,
-            architecture.latentChannels(),
-            patch * rows,
-            patch * columns);
+        ? new long[] {1, (long) rows * columns, patch * patch * architecture.latentChannels()}
+        : new long[] {1, architecture.latentChannels(), patch * rows, patch * columns};
   }
 
   /**
@@ -154,14 +97,9 @@ final class KlAutoencoder implements LatentDecoder {
       }
     }
     try (TorchTensor pixels =
-            TorchTensor.of(program.device(), values, 1, 3, image.height(), image.width());
-        TorchTensor latent = program.call("encode", pixels)) {
+            TorchTensor.of(program().device(), values, 1, 3, image.height(), image.width());
+        TorchTensor latent = program().call("encode", pixels)) {
       return latent.toFloats();
     }
-  }
-
-  @Override
-  public void close() {
-    program.close();
   }
 }

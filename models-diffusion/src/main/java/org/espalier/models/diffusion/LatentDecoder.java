@@ -1,19 +1,29 @@
 package org.espalier.models.diffusion;
 
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import org.espalier.spi.RgbImage;
+import org.espalier.torch.RowExecutor;
 import org.espalier.torch.TorchProgram;
+import org.espalier.torch.TorchTensor;
 
 /** Turns latents into images. Work is counted at the native call. Thread-safe. */
-interface LatentDecoder extends AutoCloseable {
+abstract class LatentDecoder implements AutoCloseable {
+  private final TorchProgram program;
+  private final int patch;
+  private final AtomicLong countedFlops = new AtomicLong();
+  private final AtomicLong countedImages = new AtomicLong();
+
   /**
-   * Decodes latents, one native call an image.
+   * A decoder over a loaded program, which it owns.
    *
-   * @param latents as the transformer has them
-   * @param rows image tokens from top to bottom
-   * @param columns image tokens from left to right
+   * @param program with the methods {@code decode} and {@code pixels}
+   * @param patch pixels a side of one image token
    */
-  List<RgbImage> decode(List<float[]> latents, int rows, int columns);
+  LatentDecoder(TorchProgram program, int patch) {
+    this.program = program;
+    this.patch = patch;
+  }
 
   /**
    * Floating-point operations of decoding one image.
@@ -21,17 +31,73 @@ interface LatentDecoder extends AutoCloseable {
    * @param rows image tokens from top to bottom
    * @param columns image tokens from left to right
    */
-  long flops(int rows, int columns);
+  abstract long flops(int rows, int columns);
+
+  /**
+   * The shape of one latent as the transformer has it, with a batch of one.
+   *
+   * @param rows image tokens from top to bottom
+   * @param columns image tokens from left to right
+   */
+  abstract long[] shape(int rows, int columns);
+
+  /**
+   * Decodes latents, one native call an image.
+   *
+   * @param latents as the transformer has them
+   * @param rows image tokens from top to bottom
+   * @param columns image tokens from left to right
+   */
+  final List<RgbImage> decode(List<float[]> latents, int rows, int columns) {
+    return RowExecutor.map(
+        program.device(),
+        latents,
+        latent -> {
+          try (TorchTensor tensor = TorchTensor.of(program.device(), latent, shape(rows, columns));
+              TorchTensor pixels = program.call("pixels", tensor, rows, columns)) {
+            count(rows, columns);
+            return new RgbImage(columns * patch, rows * patch, pixels.toBytes());
+          }
+        });
+  }
+
+  /**
+   * Decodes one latent to numbers of about [-1, 1], channel by channel: (3, height, width).
+   *
+   * @param latent as the transformer has it
+   * @param rows image tokens from top to bottom
+   * @param columns image tokens from left to right
+   */
+  final float[] decodeFloats(float[] latent, int rows, int columns) {
+    try (TorchTensor tensor = TorchTensor.of(program.device(), latent, shape(rows, columns));
+        TorchTensor image = program.call("decode", tensor, rows, columns)) {
+      count(rows, columns);
+      return image.toFloats();
+    }
+  }
+
+  private void count(int rows, int columns) {
+    countedFlops.addAndGet(flops(rows, columns));
+    countedImages.incrementAndGet();
+  }
 
   /** Floating-point operations of decoding since it was loaded. */
-  long countedFlops();
+  final long countedFlops() {
+    return countedFlops.get();
+  }
 
   /** Images decoded since it was loaded. */
-  long countedImages();
+  final long countedImages() {
+    return countedImages.get();
+  }
 
   /** Its program, for provenance. */
-  TorchProgram program();
+  final TorchProgram program() {
+    return program;
+  }
 
   @Override
-  void close();
+  public final void close() {
+    program.close();
+  }
 }

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  *     tokenizers' directories beside it; {@code random:medium} and {@code random:large} are
  *     untrained networks of the published sizes; required
  * @param variant {@code base} (classifier-free guidance) or {@code turbo} (distilled, 4 steps, no
- *     guidance); left out: told from the name of the weights, which hold nothing that says it
+ *     guidance); left out: inferred from the name of the weights, which hold nothing that says it
  * @param sampler how the flow is integrated; the shift is that of the weights' scheduler
  * @param guidance the scale of classifier-free guidance, from 1 (off, one row an evaluation) to
  *     100; default 4.5, 3.5 for large
@@ -54,7 +54,8 @@ public record Sd3Config(
     FlowSampling.refuseResolutionShift(sampler, "Stable Diffusion 3");
     if (variant != null && !List.of(BASE, TURBO).contains(variant)) {
       throw EspalierException.config(
-          "The variant (" + variant + ") is not known.", "Maybe set variant to base or turbo.");
+              "The variant (" + variant + ") is not known.", "Maybe set variant to base or turbo.")
+          .about("variant");
     }
     FlowOptions.checkGuidance(guidance);
     FluxConfig.side("width", width);

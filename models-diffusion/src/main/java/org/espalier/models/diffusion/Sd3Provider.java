@@ -94,8 +94,9 @@ public final class Sd3Provider extends FlowProvider<Sd3Config> {
           case "large" -> Sd3Architecture.LARGE;
           default ->
               throw EspalierException.config(
-                  "The weights (" + weights + ") are not of a published Stable Diffusion 3.5.",
-                  "Maybe use random:medium, random:large, or the weights' directory.");
+                      "The weights (" + weights + ") are not of a published Stable Diffusion 3.5.",
+                      "Maybe use random:medium, random:large, or the weights' directory.")
+                  .about("weights");
         };
     KlArchitecture image = KlArchitecture.published(16, KlArchitecture.Scale.SD3);
     String variant = config.variant() == null ? Sd3Config.BASE : config.variant();

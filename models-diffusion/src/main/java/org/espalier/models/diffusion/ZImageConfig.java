@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param weights a directory in the diffusers layout; {@code random:turbo} and {@code random:base}
  *     are untrained networks of the published size; required
  * @param variant {@code turbo} (8 steps, distilled, no guidance) or {@code base} (classifier-free
- *     guidance, 50 steps); left out: told from the name of the weights, which hold nothing that
+ *     guidance, 50 steps); left out: inferred from the name of the weights, which hold nothing that
  *     says it
  * @param sampler how the flow is integrated; the shift is that of the weights' scheduler
  * @param guidance the scale of guidance as the published pipeline takes it, {@code positive + scale

@@ -72,8 +72,9 @@ public final class ZImageProvider extends FlowProvider<ZImageConfig> {
     String variant = weights.substring(FlowBlueprint.RANDOM.length());
     if (!List.of(ZImageConfig.TURBO, ZImageConfig.BASE).contains(variant)) {
       throw EspalierException.config(
-          "The weights (" + weights + ") are not of a published Z-Image.",
-          "Maybe use random:turbo, random:base, or the weights' directory.");
+              "The weights (" + weights + ") are not of a published Z-Image.",
+              "Maybe use random:turbo, random:base, or the weights' directory.")
+          .about("weights");
     }
     ZImageArchitecture flow = ZImageArchitecture.PUBLISHED;
     KlArchitecture image = KlArchitecture.published(16, KlArchitecture.Scale.FLUX);
@@ -107,8 +108,9 @@ public final class ZImageProvider extends FlowProvider<ZImageConfig> {
       return ZImageConfig.BASE;
     }
     throw EspalierException.config(
-        "The weights " + weights + " do not say whether they are distilled.",
-        "Maybe set variant to turbo or base.");
+            "The weights " + weights + " do not say whether they are distilled.",
+            "Maybe set variant to turbo or base.")
+        .about("variant");
   }
 
   private static double usualShift(String variant) {
@@ -126,8 +128,9 @@ public final class ZImageProvider extends FlowProvider<ZImageConfig> {
     Double cap = config.cfgNormalization();
     if (cap != null && guidance == 0) {
       throw EspalierException.config(
-          "The cfgNormalization (" + cap + ") has no effect without guidance.",
-          "Maybe remove it, or set guidance where the weights allow it.");
+              "The cfgNormalization (" + cap + ") has no effect without guidance.",
+              "Maybe remove it, or set guidance where the weights allow it.")
+          .about("cfgNormalization");
     }
     int width = config.width() == null ? 1024 : config.width();
     int height = config.height() == null ? 1024 : config.height();

@@ -19,7 +19,7 @@ class FluxConfigTest {
   void leavesWhatIsNotSaidToTheWeights() {
     FluxConfig config = FluxConfig.of("nano-large");
     assertThat(config.weights()).isEqualTo("nano-large");
-    assertThat(config.sampler().kind()).isEqualTo("ode");
+    assertThat(config.sampler().kind()).isNull();
     assertThat(config.sampler().steps()).isNull();
   }
 
@@ -38,7 +38,7 @@ class FluxConfigTest {
         .isInstanceOf(EspalierException.class)
         .hasMessage(
             "[CONFIG] The sampler (euler-a) is not known.\n"
-                + "Maybe set sampler.kind to one of ode, sde, vp-sde.");
+                + "Maybe set sampler.kind to one of ode, sde, vp-sde, dpm++.");
   }
 
   @Test
@@ -85,7 +85,7 @@ class FluxConfigTest {
   @Test
   void refusesContradictions() {
     assertThatThrownBy(() -> new FlowSamplerConfig("ode", 4, null, null, 3.))
-        .hasMessageStartingWith("[CONFIG] The ODE sampler adds no noise");
+        .hasMessageStartingWith("[CONFIG] The sampler ode adds no noise");
     assertThatThrownBy(() -> new FlowSamplerConfig("ode", 4, 3., true, null))
         .hasMessageStartingWith("[CONFIG] The sampler has both a fixed shift (3.0)");
   }

@@ -44,12 +44,13 @@ class StrategiesTest {
       case "flux2" -> Flux2ContractTest.create(directory, sampler, true);
       case "z-image" -> ZImageContractTest.create(directory, sampler, false);
       case "sd3" -> Sd3ContractTest.create(directory, sampler, false);
+      case "sana" -> SanaContractTest.create(directory, sampler, true);
       default -> throw new IllegalArgumentException(family);
     };
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"flux2 ode", "flux2 sde", "z-image sde", "sd3 vp-sde"})
+  @ValueSource(strings = {"flux2 ode", "flux2 sde", "z-image sde", "sd3 vp-sde", "sana dpm++"})
   void everyExampleRunsOrIsRefusedForACapability(String which) throws IOException {
     String[] parts = which.split(" ");
     PluginRegistry registry = PluginRegistry.discover(StrategiesTest.class.getClassLoader());
@@ -85,7 +86,7 @@ class StrategiesTest {
     }
     assertThat(ran).contains("best-of-n", "paths", "zero-order");
     assertThat(ran.size() + refused.size()).isEqualTo(examples.size());
-    assertThat(ran.contains("particles")).isEqualTo(!parts[1].equals("ode"));
+    assertThat(ran.contains("particles")).isEqualTo(parts[1].endsWith("sde"));
   }
 
   private static SearchStrategy strategy(PluginRegistry registry, Path example) {

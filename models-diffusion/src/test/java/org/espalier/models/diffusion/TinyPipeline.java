@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Random;
 import org.espalier.models.diffusion.TinyFlux.Array;
 import org.espalier.torch.ClipTextConfig;
+import org.espalier.torch.Gemma2Config;
 import org.espalier.torch.Qwen3Config;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.T5Config;
@@ -150,6 +151,31 @@ final class TinyPipeline {
     TinyFlux.write(
         directory.resolve("tokenizer_3").resolve("tokenizer.json"),
         TinyFlux.tokenizer("<pad>", "</s>", false));
+    return directory;
+  }
+
+  /** SANA-1.5. */
+  static Path sana(Path directory) {
+    TinyFlux.write(directory.resolve("model_index.json"), "{\"_class_name\": \"SanaPipeline\"}");
+    part(directory.resolve("transformer"), "sana-tiny-a", "weights", "config");
+    part(directory.resolve("vae"), "sana-tiny-a", "vae", "vae_config");
+    TinyFlux.write(
+        directory.resolve("scheduler").resolve("scheduler_config.json"),
+        "{\"flow_shift\": 3.0, \"lambda_min_clipped\": -Infinity}");
+    Path encoder = directory.resolve("text_encoder");
+    TinyFlux.write(
+        encoder.resolve("config.json"),
+        """
+        {"model_type": "gemma2", "vocab_size": 12, "hidden_size": 36, "intermediate_size": 20,
+         "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8,
+         "sliding_window": 64}
+        """);
+    TinyFlux.write(
+        encoder.resolve("model.safetensors"),
+        random(Gemma2Config.read(encoder.resolve("config.json")).weights(), 9));
+    TinyFlux.write(
+        directory.resolve("tokenizer").resolve("tokenizer.json"),
+        TinyFlux.tokenizer("<pad>", "<bos>", false));
     return directory;
   }
 

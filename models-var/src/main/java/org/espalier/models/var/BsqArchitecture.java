@@ -31,16 +31,16 @@ record BsqArchitecture(
   /**
    * The sizes of the decoder that goes with a published transformer.
    *
-   * @param size {@code 2b}: 32 bits, 16 pixels a side for each code; or {@code 8b}: 14 bits, 8
-   *     pixels
+   * @param size {@code 125m} and {@code 1b}: 16 bits, 16 pixels a side for each code; {@code 2b}:
+   *     32 bits; or {@code 8b}: 14 bits, 8 pixels
    */
   static BsqArchitecture published(String size) {
-    boolean small = size.equals("2b");
+    boolean fine = size.equals("8b");
     return new BsqArchitecture(
-        small ? 32 : 14,
-        small ? List.of(128, 256, 512, 512, 512) : List.of(128, 256, 512, 512),
+        fine ? 14 : size.equals("2b") ? 32 : 16,
+        fine ? List.of(128, 256, 512, 512) : List.of(128, 256, 512, 512, 512),
         3,
-        small ? List.of(false, true, true, true, true) : List.of(false, true, true, true),
+        fine ? List.of(false, true, true, true) : List.of(false, true, true, true, true),
         List.of(),
         0,
         List.of());

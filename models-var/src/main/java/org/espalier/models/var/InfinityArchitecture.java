@@ -48,17 +48,19 @@ public record InfinityArchitecture(
   /**
    * The sizes of a published model.
    *
-   * @param size {@code 2b} or {@code 8b}
+   * @param size {@code 125m}, {@code 1b}, {@code 2b} or {@code 8b}
    * @throws EspalierException CONFIG for another size
    */
   static InfinityArchitecture published(String size) {
     return switch (size) {
+      case "125m" -> new InfinityArchitecture(12, 768, 8, 3072, 16, 2048, 512, 16, 15);
+      case "1b" -> new InfinityArchitecture(24, 1536, 16, 6144, 16, 2048, 512, 16, 15);
       case "2b" -> new InfinityArchitecture(32, 2048, 16, 8192, 32, 2048, 512, 16, 15);
-      case "8b" -> new InfinityArchitecture(40, 3584, 28, 14336, 56, 2048, 512, 28, 15);
+      case "8b" -> new InfinityArchitecture(40, 3584, 28, 14336, 56, 2048, 512, 16, 15);
       default ->
           throw EspalierException.config(
               "The size (" + size + ") of Infinity is not a published one.",
-              "Maybe use random:2b or random:8b.");
+              "Maybe use random:125m, random:1b, random:2b or random:8b.");
     };
   }
 

@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
  * weights, where there is one, else from the published inference script.
  *
  * @param weights bundle name such as {@code nano}, a directory, or the transformer's file; {@code
- *     random:2b} and {@code random:8b} are untrained networks of the published sizes, for measuring
- *     speed and memory
+ *     random:125m}, {@code random:1b}, {@code random:2b} and {@code random:8b} are untrained
+ *     networks of the published sizes, for measuring speed and memory
  * @param vae the tokenizer's file; by default {@code vae.safetensors} or {@code infinity_vae_*.pth}
  *     beside the transformer
  * @param textEncoder directory of a T5 encoder with its tokenizer; by default {@code text_encoder}

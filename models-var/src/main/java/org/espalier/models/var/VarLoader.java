@@ -22,6 +22,7 @@ import org.espalier.torch.Device;
 import org.espalier.torch.TorchEngine;
 import org.espalier.torch.WeightSource;
 import org.espalier.torch.WeightsLocation;
+import org.espalier.weights.MissingParts;
 import org.espalier.weights.ModelJson;
 import org.espalier.weights.Sha256;
 
@@ -100,15 +101,24 @@ final class VarLoader {
       Path location = WeightsLocation.resolve("var", config.weights(), context);
       Path directory = WeightsLocation.directory(location);
       JsonNode defaults = ModelJson.optional(directory.resolve("config.json"));
-      Path vae =
-          config.vae() == null
-              ? InfinityLoader.first(directory, "vae.safetensors", "vae_*.{pth,safetensors}")
-              : WeightsLocation.path(config.vae(), context.baseDirectory());
-      Path file =
-          Files.isDirectory(location)
-              ? InfinityLoader.first(
-                  location, "transformer.safetensors", "var_d[0-9]*.{pth,safetensors}")
-              : location;
+      MissingParts parts = new MissingParts();
+      MissingParts.Part<Path> decoderFile =
+          parts.look(
+              () ->
+                  config.vae() == null
+                      ? InfinityLoader.first(
+                          directory, "vae.safetensors", "vae_*.{pth,safetensors}")
+                      : WeightsLocation.path(config.vae(), context.baseDirectory()));
+      MissingParts.Part<Path> transformerFile =
+          parts.look(
+              () ->
+                  Files.isDirectory(location)
+                      ? InfinityLoader.first(
+                          location, "transformer.safetensors", "var_d[0-9]*.{pth,safetensors}")
+                      : location);
+      parts.requireNone();
+      Path vae = decoderFile.get();
+      Path file = transformerFile.get();
       Deque<AutoCloseable> opened = new ArrayDeque<>();
       try {
         WeightSource transformer = VarArchitecture.normalize(keep(opened, WeightSource.open(file)));

@@ -79,7 +79,7 @@ final class TinyJanus {
   }
 
   /** Words; the beginning of a text is left to whoever reads the file, as in DeepSeek's. */
-  private static final String TOKENIZER =
+  static final String TOKENIZER =
       """
       {"version": "1.0", "truncation": null, "padding": null,
        "added_tokens": [

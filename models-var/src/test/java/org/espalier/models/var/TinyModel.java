@@ -214,7 +214,7 @@ final class TinyModel {
     return Device.cpu();
   }
 
-  private static final String TOKENIZER =
+  static final String TOKENIZER =
       """
       {"version": "1.0", "truncation": null, "padding": null,
        "added_tokens": [

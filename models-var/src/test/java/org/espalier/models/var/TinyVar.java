@@ -55,21 +55,7 @@ final class TinyVar {
           directory.resolve("transformer.safetensors"),
           transformer.weights().shapes(),
           UnaryOperator.identity());
-      Map<String, List<Long>> shapes = new LinkedHashMap<>();
-      decoder
-          .weights()
-          .shapes()
-          .forEach(
-              (name, shape) -> {
-                String finestFirst = name;
-                for (int i = 0; i < decoder.levels().size(); i++) {
-                  if (name.startsWith("decoder.up." + i + ".")) {
-                    int level = decoder.levels().size() - 1 - i;
-                    finestFirst = name.replace("decoder.up." + i, "decoder.up." + level);
-                  }
-                }
-                shapes.put(finestFirst, shape);
-              });
+      Map<String, List<Long>> shapes = finestFirst(decoder);
       TinyModel.weights(directory.resolve("vae.safetensors"), shapes, UnaryOperator.identity());
       Files.writeString(
           directory.resolve("config.json"), "{\"patch_nums\": [1, 2, 3], \"licence\": \"MIT\"}");
@@ -78,5 +64,26 @@ final class TinyVar {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** All weights of a decoder, its levels numbered as in the published file. */
+  static Map<String, List<Long>> finestFirst(VqArchitecture decoder) {
+    Map<String, List<Long>> shapes = new LinkedHashMap<>();
+    int highest = decoder.levels().size() - 1;
+    decoder
+        .weights()
+        .shapes()
+        .forEach(
+            (name, shape) -> {
+              String published = name;
+              for (int i = 0; i <= highest; i++) {
+                String level = "decoder.up." + i + ".";
+                if (name.startsWith(level)) {
+                  published = name.replace(level, "decoder.up." + (highest - i) + ".");
+                }
+              }
+              shapes.put(published, shape);
+            });
+    return shapes;
   }
 }

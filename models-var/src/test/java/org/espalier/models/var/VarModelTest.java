@@ -142,6 +142,11 @@ class VarModelTest {
   void refusesWhatDoesNotFit() throws IOException {
     refused(VarConfig.of("random:d17"), "d17");
     refused(VarConfig.of("nowhere"), "nowhere");
+    Path empty = Files.createDirectories(directory.resolve("empty"));
+    refused(VarConfig.of(empty.toString()), "vae.safetensors", "transformer.safetensors");
+    assertThat(
+            new VarProvider().companions(Map.of("weights", "hf:FoundationVision/var/var_d16.pth")))
+        .containsExactly("hf:FoundationVision/var/vae_ch160v4096z32.pth");
     TinyVar.write(directory);
     VarConfig here = VarConfig.of(directory.toString());
     Files.writeString(directory.resolve("classes.txt"), "one\n");
