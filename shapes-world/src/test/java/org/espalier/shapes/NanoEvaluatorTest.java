@@ -196,6 +196,6 @@ class NanoEvaluatorTest {
         total += Files.size(file);
       }
     }
-    assertThat(total).isLessThan(64L << 20);
+    assertThat(total).isLessThan(80L << 20);
   }
 }
