@@ -21,7 +21,6 @@ import java.util.TreeSet;
 import org.espalier.api.EspalierException;
 import org.espalier.plugins.Canonical;
 import org.espalier.records.CellRecord;
-import org.espalier.records.Images;
 import org.espalier.records.RunDirectory;
 import org.espalier.records.RunFiles;
 import org.espalier.records.Turns;
@@ -351,7 +350,7 @@ public final class HtmlReport {
       return null;
     }
     try {
-      return Images.dataUri(file, size.side(), size.lossy());
+      return DataUri.of(file, size.side(), size.lossy());
     } catch (EspalierException e) {
       return null;
     }

@@ -28,11 +28,11 @@ import org.espalier.engine.SearchRequest;
 import org.espalier.engine.TreeNode;
 import org.espalier.plugins.Canonical;
 import org.espalier.records.CellRecord;
-import org.espalier.records.Images;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
 import org.espalier.records.RunFiles;
 import org.espalier.records.WholeFile;
+import org.espalier.spi.ImageFiles;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.jspecify.annotations.Nullable;
@@ -227,12 +227,12 @@ public final class StudyRunner {
     }
     long evaluationNanos = System.nanoTime() - start;
     String image = "images/" + cell.file() + ".png";
-    byte[] png = Images.png(outcome.image());
+    byte[] png = ImageFiles.png(outcome.image());
     WholeFile.write(directory.root().resolve(image), png);
     String other = null;
     if (!same) {
       other = "images/" + cell.file() + "-incumbent.png";
-      WholeFile.write(directory.root().resolve(other), Images.png(outcome.incumbentImage()));
+      WholeFile.write(directory.root().resolve(other), ImageFiles.png(outcome.incumbentImage()));
     }
     String treeFile = write(cell, tree, outcome.account(), outcome.best(), outcome.incumbent());
     return new CellRecord.Done(

@@ -13,8 +13,8 @@ import org.espalier.api.VerifierRole;
 import org.espalier.engine.SearchAccount;
 import org.espalier.engine.SearchListener;
 import org.espalier.engine.TreeNode;
-import org.espalier.records.Images;
 import org.espalier.records.RecordLog;
+import org.espalier.spi.ImageFiles;
 import org.espalier.spi.RgbImage;
 import org.jspecify.annotations.Nullable;
 
@@ -29,7 +29,7 @@ final class TreeLog implements SearchListener {
   @Override
   public void verified(long node, VerifierRole role, RgbImage image, Verdict verdict) {
     if (thumbnails.size() < MOST && !thumbnails.containsKey(node)) {
-      thumbnails.put(node, Images.scaled(Images.buffered(image), SIDE));
+      thumbnails.put(node, ImageFiles.scaled(ImageFiles.buffered(image), SIDE));
     }
   }
 
@@ -63,7 +63,7 @@ final class TreeLog implements SearchListener {
       at++;
     }
     graphics.dispose();
-    return Images.encode(sheet, "jpeg");
+    return ImageFiles.encode(sheet, "jpeg");
   }
 
   private int columns() {
