@@ -19,9 +19,9 @@ import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.SearchRequest;
 import org.espalier.plugins.PluginRegistry;
 import org.espalier.records.Amount;
-import org.espalier.records.Images;
 import org.espalier.records.WholeFile;
 import org.espalier.spi.GenerativeModel;
+import org.espalier.spi.ImageFiles;
 import org.espalier.spi.LoadContext;
 import org.espalier.spi.Verifier;
 import org.espalier.study.LoadedStudy;
@@ -121,7 +121,7 @@ final class GenerateCommand implements Callable<Integer> {
                   Budget.of(ComputeUnit.FLOPS, amount.absolute(ComputeUnit.FLOPS.of(sample))),
                   DrawKey.root(seed),
                   EngineOptions.defaults()));
-      WholeFile.write(out, Images.png(outcome.image()));
+      WholeFile.write(out, ImageFiles.png(outcome.image()));
       print(outcome);
     }
     return ExitCode.DONE.code();

@@ -45,6 +45,16 @@ final class Results {
                   .formatted(ended.failed(), ended.total(), directory.root()));
       return ExitCode.SOME_FAILED.code();
     }
+    if (data.summary().metric() != null
+        && data.summary().rows().stream().allMatch(row -> row.metric() == null)) {
+      terminal
+          .err()
+          .println(
+              "[PLUGIN_CONTRACT] The evaluator (%s) has judged no answer: every evaluation failed."
+                  .formatted(data.summary().metric()));
+      terminal.err().println("Maybe look at the report's failures, or choose another evaluator.");
+      return ExitCode.SOME_FAILED.code();
+    }
     return ExitCode.DONE.code();
   }
 
@@ -53,7 +63,7 @@ final class Results {
     terminal
         .out()
         .println(
-            "Intervals: 95 %, paired bootstrap over prompts; \u00b1: half of one. Seconds: wall time a search.");
+            "Intervals: 95 %, paired bootstrap over prompts; \u00b1: half of one. Seconds: of a search by itself.");
   }
 
   static String json(Object value) {

@@ -287,6 +287,7 @@ class ArchitectureTest {
         .onlyDependOnClassesThat()
         .resideInAnyPackage(
             "java..",
+            "javax.imageio..",
             "org.jspecify..",
             "org.apiguardian..",
             "org.espalier.api..",

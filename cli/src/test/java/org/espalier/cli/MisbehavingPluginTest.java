@@ -129,4 +129,64 @@ class MisbehavingPluginTest {
     assertThat(ended.err()).contains("note: ", "close failed").doesNotContain("\tat ");
     assertThat(ended.out()).contains("report:");
   }
+
+  @Test
+  void aFailedSearchKeepsWhatItTookAndTried() throws IOException {
+    run(
+        TOY_STUDY.replace(
+            "search: toy-target", "search: {id: toy-evil, does: assertion, at: 3, times: 1}"));
+    CellRecord.Failed failed =
+        records().stream()
+            .filter(CellRecord.Failed.class::isInstance)
+            .map(CellRecord.Failed.class::cast)
+            .findFirst()
+            .orElseThrow();
+    assertThat(failed.axes().nfe()).isPositive();
+    assertThat(failed.seconds()).isPositive();
+    assertThat(directory.resolve("run").resolve(String.valueOf(failed.tree()))).isNotEmptyFile();
+  }
+
+  @Test
+  void failedVerdictsOfASearchAreCountedEverywhere() throws IOException {
+    CommandLineKit.Ended ended =
+        run(
+            TOY_STUDY.replace(
+                "search: toy-target", "search: {id: toy-evil, does: fail, at: 2, times: 2}"));
+    assertThat(ended.code()).as(ended.err()).isZero();
+    assertThat(
+            records().stream()
+                .map(CellRecord::account)
+                .filter(Objects::nonNull)
+                .mapToLong(CellRecord.Account::failedVerdicts)
+                .sum())
+        .isEqualTo(2);
+    assertThat(ended.out()).contains("(2 failed)");
+    assertThat(espalier("export", directory.resolve("run"), "--to", "csv").code()).isZero();
+    assertThat(Files.readString(directory.resolve("run/export/csv/cells.csv")))
+        .contains("failed_verdicts");
+  }
+
+  @Test
+  void aSearchThatWasNoneIsMarked() throws IOException {
+    CommandLineKit.Ended ended =
+        run(
+            TOY_STUDY.replace(
+                "{strategy: {id: beam, width: 2, candidates: auto}}",
+                "{strategy: {id: beam, width: 4, candidates: auto}, levels: [2x]}"));
+    assertThat(ended.code()).as(ended.err()).isZero();
+    assertThat(ended.out())
+        .contains("beam (independent samples only)")
+        .doesNotContain("best-of-n (");
+  }
+
+  @Test
+  void ifEveryEvaluationFailedTheExitCodeSaysSo() throws IOException {
+    CommandLineKit.Ended ended =
+        run(
+            TOY_STUDY.replace(
+                "evaluate: {id: toy-bright}", "evaluate: [{id: toy-evil, does: fail}]"));
+    assertThat(ended.code()).isEqualTo(3);
+    assertThat(ended.err()).contains("(target) has judged no answer");
+    assertThat(records()).allMatch(CellRecord::isDone);
+  }
 }

@@ -12,8 +12,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.Stream;
 import java.util.zip.CRC32;
-import org.espalier.records.Images;
 import org.espalier.shapes.ShapesWeights;
+import org.espalier.spi.ImageFiles;
 import org.espalier.spi.RgbImage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -28,7 +28,7 @@ class VerifierCommandsTest {
     for (int i = 0; i < rgb.length; i++) {
       rgb[i] = (byte) (i * 31);
     }
-    return Files.write(directory.resolve("image.png"), Images.png(new RgbImage(64, 64, rgb)));
+    return Files.write(directory.resolve("image.png"), ImageFiles.png(new RgbImage(64, 64, rgb)));
   }
 
   private static CommandLineKit.Ended score(Path image, String verifier) {

@@ -18,7 +18,8 @@ import org.espalier.compute.Accuracy;
  * @param textLimit prompt length in tokens beyond which it is truncated, or empty
  * @param range the range of its values, in words, for example {@code [-1, 1] x 100}
  * @param metric what it measures; the same metric in search and evaluation is labelled so
- * @param facts further facts for provenance
+ * @param facts further facts for provenance: what it was made from (see {@link Lineage}), what part
+ *     of an image it sees (see {@link #SEES})
  * @param concurrency how many calls of {@link Verifier#verify} may run at once, positive; 1 for
  *     what computes here, more for what waits for a server
  * @param accuracy how far its costs can be believed

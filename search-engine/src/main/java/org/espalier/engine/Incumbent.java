@@ -71,8 +71,9 @@ final class Incumbent {
   /** Notes on the curve that the incumbent has changed. */
   void record(@Nullable Node before, Cost spent) {
     Node after = best;
-    if (after != null && after != before) {
-      curve.add(new IncumbentPoint(spent, after.id, after.score()));
+    RgbImage shown = image;
+    if (after != null && shown != null && after != before) {
+      curve.add(new IncumbentPoint(spent, after.id, after.score(), shown));
     }
   }
 

@@ -144,13 +144,7 @@ public final class SearchEngine {
       }
       Node chosen = answer == null ? best : requireAnswer(context, request, answer);
       RgbImage image = chosen == best ? bestImage : context.imageOf(chosen);
-      List<TreeNode> tree = new ArrayList<>();
-      for (Node node : context.store().nodes()) {
-        if (!node.between) {
-          tree.add(node.log());
-        }
-      }
-      long end = request.options().nanoTime().getAsLong();
+      SearchAccount account = account(request, context, ledger, quotes, gate, start);
       return new SearchOutcome(
           stop,
           chosen.id,
@@ -159,19 +153,46 @@ public final class SearchEngine {
           best.score(),
           image,
           bestImage,
-          ledger.snapshot().withReplayed(gate.replayed()),
+          account.ledger(),
           ledger.remaining(Cost.ZERO),
           incumbent.curve(),
-          tree,
-          Math.max(0, end - start - gate.nativeNanos() - gate.waitNanos()),
-          end - start,
-          gate.waitNanos(),
-          Independent.share(
-              context.store().nodes(), quotes, request.budget().unit(), ledger.spent()),
-          failed(context.store().nodes()),
-          accuracy(request),
+          account.tree(),
+          account.engineNanos(),
+          account.wallNanos(),
+          account.waitNanos(),
+          account.independent(),
+          account.failedVerdicts(),
+          account.accuracy(),
           request.budget());
+    } catch (Throwable e) {
+      request.options().listener().failed(account(request, context, ledger, quotes, gate, start));
+      throw e;
     }
+  }
+
+  private static SearchAccount account(
+      SearchRequest request,
+      DefaultSearchContext context,
+      Ledger ledger,
+      DefaultQuotes quotes,
+      NativeGate gate,
+      long start) {
+    List<TreeNode> tree = new ArrayList<>();
+    for (Node node : context.store().nodes()) {
+      if (!node.between) {
+        tree.add(node.log());
+      }
+    }
+    long end = request.options().nanoTime().getAsLong();
+    return new SearchAccount(
+        ledger.snapshot().withReplayed(gate.replayed()),
+        tree,
+        Math.max(0, end - start - gate.nativeNanos() - gate.waitNanos()),
+        end - start,
+        gate.waitNanos(),
+        Independent.share(context.store().nodes(), quotes, request.budget().unit(), ledger.spent()),
+        failed(context.store().nodes()),
+        accuracy(request));
   }
 
   private static long failed(List<Node> nodes) {

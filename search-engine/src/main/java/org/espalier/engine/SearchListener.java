@@ -19,4 +19,11 @@ public interface SearchListener {
    * @param verdict what it said
    */
   void verified(long node, VerifierRole role, RgbImage image, Verdict verdict);
+
+  /**
+   * The search has failed: what it had cost and tried by then. The failure is thrown after this.
+   *
+   * @param account of the search
+   */
+  default void failed(SearchAccount account) {}
 }

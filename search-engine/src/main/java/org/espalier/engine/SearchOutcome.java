@@ -69,6 +69,12 @@ public record SearchOutcome(
     tree = List.copyOf(tree);
   }
 
+  /** What the search has cost and tried. */
+  public SearchAccount account() {
+    return new SearchAccount(
+        ledger, tree, engineNanos, wallNanos, waitNanos, independent, failedVerdicts, accuracy);
+  }
+
   /** Wall time of the search itself, in nanoseconds: the engine's and the native calls'. */
   public long ownNanos() {
     return Math.max(0, wallNanos - waitNanos);

@@ -13,6 +13,7 @@ import javax.imageio.ImageIO;
 import org.espalier.api.DrawKey;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
+import org.espalier.spi.ImageFiles;
 import org.espalier.spi.RgbImage;
 
 /** Pictures with their captions in one image; as a program, rendered scenes of all categories. */
@@ -51,7 +52,7 @@ public final class ContactSheet {
       int x = GAP + i % columns * cellWidth;
       int y = GAP + i / columns * cellHeight;
       graphics.drawImage(
-          buffered(images.get(i)), x, y, SCALE * images.get(i).width(), picture, null);
+          ImageFiles.buffered(images.get(i)), x, y, SCALE * images.get(i).width(), picture, null);
       List<String> lines = wrap(captions.get(i), graphics.getFontMetrics(), cellWidth - GAP);
       for (int line = 0; line < Math.min(LINES, lines.size()); line++) {
         graphics.drawString(lines.get(line), x, y + picture + (line + 1) * lineHeight);
@@ -59,17 +60,6 @@ public final class ContactSheet {
     }
     graphics.dispose();
     return sheet;
-  }
-
-  private static BufferedImage buffered(RgbImage image) {
-    BufferedImage buffered =
-        new BufferedImage(image.width(), image.height(), BufferedImage.TYPE_INT_RGB);
-    for (int y = 0; y < image.height(); y++) {
-      for (int x = 0; x < image.width(); x++) {
-        buffered.setRGB(x, y, image.at(x, y, 0) << 16 | image.at(x, y, 1) << 8 | image.at(x, y, 2));
-      }
-    }
-    return buffered;
   }
 
   private static List<String> wrap(String text, FontMetrics metrics, int width) {

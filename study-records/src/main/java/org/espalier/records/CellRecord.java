@@ -92,9 +92,13 @@ public sealed interface CellRecord extends RecordEntry {
     return task().budget();
   }
 
-  /** Wall time in seconds; 0 where unknown. */
+  /**
+   * Seconds of the search itself, those of the engine and of native calls, without waiting for
+   * other searches; 0 where unknown.
+   */
   default double seconds() {
-    return time().wallNanos() * 1e-9;
+    Long wait = time().waitNanos();
+    return (time().wallNanos() - (wait == null ? 0 : wait)) * 1e-9;
   }
 
   /**
@@ -146,9 +150,13 @@ public sealed interface CellRecord extends RecordEntry {
    *
    * @param task what was to be searched
    * @param error why it failed
+   * @param spent how much it took until then; null where it did not begin, and in records of
+   *     versions that did not keep it
+   * @param tree file of the tree log, relative to the run directory, or null as for {@code spent}
    * @param time when it was tried
    */
-  record Failed(Task task, Failure error, Times time) implements CellRecord {
+  record Failed(Task task, Failure error, @Nullable Spent spent, @Nullable String tree, Times time)
+      implements CellRecord {
     @Override
     public @Nullable Double metric() {
       return null;
@@ -161,12 +169,12 @@ public sealed interface CellRecord extends RecordEntry {
 
     @Override
     public Axes axes() {
-      return Axes.ZERO;
+      return spent == null ? Axes.ZERO : spent.total();
     }
 
     @Override
     public Axes replayed() {
-      return Axes.ZERO;
+      return spent == null ? Axes.ZERO : spent.phases().getOrDefault("replay", Axes.ZERO);
     }
   }
 
@@ -204,8 +212,30 @@ public sealed interface CellRecord extends RecordEntry {
    * @param total on all axes
    * @param phases the same by phase
    * @param utilisation spent share of the budget in its unit
+   * @param account what is to be said of it; null in records of versions that did not
    */
-  record Spent(Axes total, Map<String, Axes> phases, double utilisation) {}
+  record Spent(
+      Axes total, Map<String, Axes> phases, double utilisation, @Nullable Account account) {}
+
+  /**
+   * What is to be said of a spend.
+   *
+   * @param independent the share, from 0 to 1, that went into samples drawn independently of
+   *     everything that the search had seen: 1 where nothing was searched
+   * @param failedVerdicts verdicts of the search that were failures
+   * @param accuracy {@code exact}, {@code estimated} or {@code unknown}: how far the costs can be
+   *     believed
+   */
+  record Account(double independent, long failedVerdicts, String accuracy) {}
+
+  /** What is to be said of the spend; null where the record does not say. */
+  default @Nullable Account account() {
+    Spent spent =
+        this instanceof Done done
+            ? done.spent()
+            : this instanceof Failed failed ? failed.spent() : null;
+    return spent == null ? null : spent.account();
+  }
 
   /**
    * What a search found.
@@ -377,15 +407,21 @@ public sealed interface CellRecord extends RecordEntry {
    * @param evaluationNanos of the evaluation
    * @param phaseNanos native time by phase
    * @param curveNanos native time at each point of the curve
+   * @param waitNanos part of the whole search that it waited for other searches or for services;
+   *     null in records of versions that did not tell
+   * @param jobs how many cells ran at a time; null as for {@code waitNanos}
    */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
   record Times(
       String started,
       long wallNanos,
       long engineNanos,
       long evaluationNanos,
       Map<String, Long> phaseNanos,
-      List<Long> curveNanos) {
+      List<Long> curveNanos,
+      @Nullable Long waitNanos,
+      @Nullable Integer jobs) {
     /** Of a record that keeps none. */
-    public static final Times NONE = new Times("", 0, 0, 0, Map.of(), List.of());
+    public static final Times NONE = new Times("", 0, 0, 0, Map.of(), List.of(), null, null);
   }
 }

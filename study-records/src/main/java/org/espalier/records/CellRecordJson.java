@@ -52,6 +52,12 @@ final class CellRecordJson {
       provider.defaultSerializeField("budget", task.budget(), out);
       if (record instanceof CellRecord.Failed failed) {
         provider.defaultSerializeField("error", failed.error(), out);
+        if (failed.spent() != null) {
+          write(failed.spent(), out, provider);
+        }
+        if (failed.tree() != null) {
+          out.writeStringField("tree", failed.tree());
+        }
       } else if (record instanceof CellRecord.Done done) {
         write(done, out, provider);
       }
@@ -61,13 +67,21 @@ final class CellRecordJson {
       out.writeEndObject();
     }
 
+    private static void write(
+        CellRecord.Spent spent, JsonGenerator out, SerializerProvider provider) throws IOException {
+      provider.defaultSerializeField("spent", spent.total(), out);
+      provider.defaultSerializeField("phases", spent.phases(), out);
+      out.writeNumberField("utilisation", spent.utilisation());
+      if (spent.account() != null) {
+        provider.defaultSerializeField("account", spent.account(), out);
+      }
+    }
+
     private static void write(CellRecord.Done done, JsonGenerator out, SerializerProvider provider)
         throws IOException {
       CellRecord.Found found = done.found();
       out.writeStringField("stop", found.stop());
-      provider.defaultSerializeField("spent", done.spent().total(), out);
-      provider.defaultSerializeField("phases", done.spent().phases(), out);
-      out.writeNumberField("utilisation", done.spent().utilisation());
+      write(done.spent(), out, provider);
       out.writeNumberField("score", found.score());
       if (!found.scoreParts().isEmpty()) {
         provider.defaultSerializeField("scoreParts", found.scoreParts(), out);
@@ -113,7 +127,13 @@ final class CellRecordJson {
       String status = text("status");
       return switch (status) {
         case DONE -> done(task, time);
-        case FAILED -> new CellRecord.Failed(task, as("error", CellRecord.Failure.class), time);
+        case FAILED ->
+            new CellRecord.Failed(
+                task,
+                as("error", CellRecord.Failure.class),
+                json.hasNonNull("spent") ? spent() : null,
+                json.hasNonNull("tree") ? text("tree") : null,
+                time);
         default -> throw wrong("status", "is neither done nor failed");
       };
     }
@@ -121,10 +141,7 @@ final class CellRecordJson {
     private CellRecord.Done done(CellRecord.Task task, CellRecord.Times time) throws IOException {
       return new CellRecord.Done(
           task,
-          new CellRecord.Spent(
-              as("spent", CellRecord.Axes.class),
-              json.hasNonNull("phases") ? as("phases", PHASES) : Map.of(),
-              real("utilisation")),
+          spent(),
           new CellRecord.Found(
               text("stop"),
               real("score"),
@@ -137,6 +154,14 @@ final class CellRecordJson {
           orElse("evaluation", CellRecord.Evaluation.class, CellRecord.Evaluation.NONE),
           json.hasNonNull("curve") ? as("curve", CURVE) : List.of(),
           time);
+    }
+
+    private CellRecord.Spent spent() throws IOException {
+      return new CellRecord.Spent(
+          as("spent", CellRecord.Axes.class),
+          json.hasNonNull("phases") ? as("phases", PHASES) : Map.of(),
+          real("utilisation"),
+          json.hasNonNull("account") ? as("account", CellRecord.Account.class) : null);
     }
 
     private JsonMappingException wrong(String name, String what) {

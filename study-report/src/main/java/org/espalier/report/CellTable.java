@@ -91,6 +91,12 @@ record CellTable(Map<String, PrimitiveTypeName> columns, List<Map<String, Object
     real.accept("replayed_flops", (double) replay.flops());
     real.accept("seconds", r.seconds());
     real.accept("engine_seconds", r.time().engineNanos() * 1e-9);
+    real.accept("wall_seconds", r.time().wallNanos() * 1e-9);
+    whole.accept("jobs", r.time().jobs() == null ? null : r.time().jobs().longValue());
+    CellRecord.@Nullable Account account = r.account();
+    whole.accept("failed_verdicts", account == null ? null : (Long) account.failedVerdicts());
+    real.accept("independent_share", account == null ? null : (Double) account.independent());
+    text.accept("cost_accuracy", account == null ? null : account.accuracy());
     text.accept("image", done == null ? null : done.images().answer());
     text.accept("error", r instanceof CellRecord.Failed failed ? failed.error().message() : null);
     for (int i = 0; i < evaluators.size(); i++) {

@@ -14,10 +14,13 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import org.espalier.api.EspalierException;
 import org.espalier.plugins.Canonical;
 import org.espalier.records.CellRecord;
-import org.espalier.records.Images;
 import org.espalier.records.RunDirectory;
 import org.espalier.records.RunFiles;
 import org.espalier.records.Turns;
@@ -192,20 +195,40 @@ public final class HtmlReport {
             .map(row -> AnytimeCurves.of(series.getOrDefault(row.series(), List.of())))
             .toList());
     List<Object> failures = new ArrayList<>();
+    Map<String, Integer> reasons = new TreeMap<>();
+    Set<Integer> jobs = new TreeSet<>();
     int failed = 0;
     for (CellRecord record : data.records()) {
       String why = failure(record);
       if (why != null) {
         failed++;
+        reasons.merge(reason(why), 1, Integer::sum);
         if (failures.size() < MOST_FAILURES) {
           failures.add(failure(record, why));
         }
       }
     }
+    data.records().stream()
+        .map(record -> record.time().jobs())
+        .filter(Objects::nonNull)
+        .forEach(jobs::add);
+    map.put("jobs", jobs);
+    map.put(
+        "reasons",
+        reasons.entrySet().stream()
+            .sorted(Map.Entry.<String, Integer>comparingByValue().reversed())
+            .map(entry -> Map.of("why", entry.getKey(), "searches", entry.getValue()))
+            .toList());
     map.put("failures", failures);
     map.put("failed", failed);
     map.put("total", data.records().size());
     return map;
+  }
+
+  /** A failure without what differs from search to search: its first sentence, numbers aside. */
+  private static String reason(String why) {
+    String first = why.strip().split("\n", 2)[0];
+    return first.replaceAll("\\d+(\\.\\d+)?", "\u2026");
   }
 
   /** Adds galleries and trees, prompt by prompt, as far as they fit into so many bytes. */
@@ -327,7 +350,7 @@ public final class HtmlReport {
       return null;
     }
     try {
-      return Images.dataUri(file, size.side(), size.lossy());
+      return DataUri.of(file, size.side(), size.lossy());
     } catch (EspalierException e) {
       return null;
     }

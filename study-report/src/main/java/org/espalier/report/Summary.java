@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.espalier.records.Amount;
 import org.espalier.records.CellRecord;
@@ -34,13 +35,22 @@ public record Summary(
   /** Strategies that do not search: what a search must beat. */
   private static final Set<String> REFERENCES = Set.of("single", "random");
 
+  /** Strategies that mean to draw independent samples. */
+  private static final Set<String> INDEPENDENT = Set.of("single", "random", "best-of-n");
+
+  /** How a search is marked that was none: its budget sufficed for independent samples only. */
+  private static final String FELL_BACK = "independent samples only";
+
+  private static final double ALL_BUT_ROUNDING = 0.999;
+
   /**
    * One line.
    *
    * @param series arm, model and level
    * @param verifier id of what drove the searches, or null where the records do not say
    * @param reference {@code oracle} where the evaluator itself drove the searches, {@code
-   *     reference} for a single and for random samples, else null
+   *     reference} for a single and for random samples, {@code independent samples only} where
+   *     every budget was too small to search, else null
    * @param limit the budget in its unit
    * @param counts of searches
    * @param metric of the answer, or null without evaluator
@@ -86,8 +96,9 @@ public record Summary(
    * @param cells all, failed ones included
    * @param failed without an answer
    * @param evaluationFailed with an answer that the evaluator could not judge
+   * @param failedVerdicts verdicts within searches that were failures
    */
-  public record Counts(int cells, int failed, int evaluationFailed) {}
+  public record Counts(int cells, int failed, int evaluationFailed, long failedVerdicts) {}
 
   /**
    * Parts of a whole, in [0, 1].
@@ -178,9 +189,9 @@ public record Summary(
     return new Row(
         series,
         driver == null ? null : driver.id(),
-        reference(first),
+        reference(first, done),
         first.budget().limit(),
-        new Counts(cells.size(), cells.size() - done.size(), unjudged),
+        new Counts(cells.size(), cells.size() - done.size(), unjudged, failedVerdicts(cells)),
         Statistics.interval(done, Measure.METRIC),
         Statistics.interval(done, Measure.SCORE),
         byTag,
@@ -197,9 +208,32 @@ public record Summary(
         .toList();
   }
 
-  private static @Nullable String reference(CellRecord cell) {
+  private static long failedVerdicts(List<CellRecord> cells) {
+    return cells.stream()
+        .map(CellRecord::account)
+        .filter(Objects::nonNull)
+        .mapToLong(CellRecord.Account::failedVerdicts)
+        .sum();
+  }
+
+  /** Whether no search of a strategy that searches did anything but draw independent samples. */
+  private static boolean fellBack(List<CellRecord.Done> done) {
+    return !done.isEmpty()
+        && !INDEPENDENT.contains(done.get(0).strategy())
+        && done.stream()
+            .allMatch(
+                cell -> {
+                  CellRecord.Account account = cell.account();
+                  return account != null && account.independent() > ALL_BUT_ROUNDING;
+                });
+  }
+
+  private static @Nullable String reference(CellRecord cell, List<CellRecord.Done> done) {
     if (REFERENCES.contains(cell.strategy())) {
       return "reference";
+    }
+    if (fellBack(done)) {
+      return FELL_BACK;
     }
     return cell.verifier() != null && cell.verifier().independence().equals("oracle")
         ? "oracle"
@@ -213,7 +247,7 @@ public record Summary(
     double flops = 0;
     double verifierFlops = 0;
     for (CellRecord.Done cell : done) {
-      wall += cell.time().wallNanos();
+      wall += cell.seconds() * 1e9;
       engine += cell.time().engineNanos();
       verifying += cell.time().phaseNanos().getOrDefault("verify", 0L);
       flops += cell.axes().totalFlops();

@@ -50,7 +50,7 @@ public final class SummaryTables {
               spend(row, Axis.NFE, v -> Amount.brief(round(v))),
               spend(row, Axis.FLOPS, Amount::brief),
               spend(row, Axis.DECODES, v -> Amount.brief(round(v))),
-              spend(row, Axis.VERIFIER_CALLS, v -> Amount.brief(round(v))),
+              calls(row, v -> Amount.brief(round(v))),
               spend(row, Axis.SECONDS, v -> number(v, 3)),
               spend(row, Axis.UTILISATION, v -> number(100 * v, 0) + " %"),
               row.counts().failed()
@@ -95,7 +95,7 @@ public final class SummaryTables {
               spend(row, Axis.NFE, v -> number(v, 1)),
               spend(row, Axis.FLOPS, Amount::brief),
               spend(row, Axis.DECODES, v -> number(v, 1)),
-              spend(row, Axis.VERIFIER_CALLS, v -> number(v, 1)),
+              calls(row, v -> number(v, 1)),
               spend(row, Axis.SECONDS, v -> number(v, 3)),
               spend(row, Axis.UTILISATION, v -> number(100 * v, 0) + " %")));
     }
@@ -192,6 +192,12 @@ public final class SummaryTables {
 
   private static String number(double value, int digits) {
     return String.format(Locale.ROOT, "%." + digits + "f", value);
+  }
+
+  /** Verifier calls, with the failed ones of all searches where there are some. */
+  private static String calls(Summary.Row row, DoubleFunction<String> form) {
+    long failed = row.counts().failedVerdicts();
+    return spend(row, Axis.VERIFIER_CALLS, form) + (failed == 0 ? "" : " (" + failed + " failed)");
   }
 
   /** A mean spend with half the width of its interval. */

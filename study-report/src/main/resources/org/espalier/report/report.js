@@ -70,6 +70,19 @@
   $('protocol').textContent =
     'Driven by ' + judge.id + (data.summary.metric ? ', judged by ' + metricName : '') +
     '. Budgets in ' + plan.unit + '; every search draws the same keyed noise, so arms are compared pairwise on common random numbers. ' + independence;
+  const others = plan.arms.flatMap((arm) => (arm.evaluators || []).map((relation, i) => ({ arm: arm.name, relation, id: ((plan.verifiers.evaluate || [])[i] || {}).id })));
+  for (const [relation, words] of Object.entries({ oracle: 'is the very verifier that drove the searches of', 'same-metric': 'measures what the search verifier measures in', 'same-family': 'is of one family with the search verifier of', 'shared-data': 'shares training data with the search verifier of' })) {
+    const byEvaluator = new Map();
+    for (const o of others) if (o.relation === relation) byEvaluator.set(o.id, [...(byEvaluator.get(o.id) || []), o.arm]);
+    for (const [evaluator, arms] of byEvaluator) $('notes').append(el('li', {}, 'The evaluator ' + evaluator + ' ' + words + ' ' + arms.join(', ') + ': read these figures with that in mind.'));
+  }
+  const none = rows.filter((r) => r.reference === 'independent samples only');
+  if (none.length > 0) {
+    $('notes').append(el('li', {}, 'No search took place in ' + none.map((r) => r.arm + ' / ' + r.model + ' @ ' + r.level).join(', ') + ': the budget sufficed for independent samples only, so these rows are best-of-n.'));
+  }
+  if ((data.jobs || []).some((n) => n > 1)) {
+    $('notes').append(el('li', {}, 'Cells ran ' + data.jobs.join(' and ') + ' at a time: seconds are those of a search by itself, without waiting, but not undisturbed by the others.'));
+  }
   for (const note of data.notes) $('notes').append(el('li', {}, note));
   if (data.total < plan.cells) {
     $('notes').append(el('li', {}, 'The run is not complete: ' + (plan.cells - data.total) + ' searches are missing.'));
@@ -103,7 +116,7 @@
         el('th', { scope: 'row' }, r.arm, r.reference ? el('small', {}, r.reference) : null), el('td', { class: 'l' }, r.model),
         severalVerifiers ? el('td', {}, r.verifier || '–') : null,
         interval(r.metric, 3), interval(r.score, 3),
-        spend(r, 'nfe', one), spend(r, 'flops', brief), spend(r, 'decodes', one), spend(r, 'verifierCalls', one),
+        spend(r, 'nfe', one), spend(r, 'flops', brief), spend(r, 'decodes', one), spend(r, 'verifierCalls', one, r.failedVerdicts ? el('small', { class: 'wrong', title: 'verdicts of all searches that were failures' }, r.failedVerdicts + ' failed') : null),
         spend(r, 'seconds', (v) => fixed(v, 3), el('small', {}, 'engine ' + percent(r.engineShare))),
         spend(r, 'utilisation', percent, el('span', { class: 'bargraph', style: 'width:' + Math.min(100, 100 * mean(r, 'utilisation')) + '%' })),
         el('td', {}, (r.failed + r.evaluationFailed) + '/' + r.cells)));
@@ -489,12 +502,15 @@
 
   // ---- failures, provenance ----------------------------------------------------------------
   if (failures.length === 0) {
-    $('failed').append(el('p', {}, 'None: every search has an answer, and every answer a verdict.'));
+    $('failed').append(el('p', {}, 'None: every search has an answer, and every answer a verdict.' + (rows.some((r) => r.failedVerdicts > 0) ? ' Verdicts within searches failed, though: see the column calls.' : '')));
   } else {
     const body = el('tbody');
     for (const f of failures) {
       body.append(el('tr', {}, el('th', { scope: 'row' }, f.arm + ' / ' + f.model), el('td', { class: 'l' }, f.level), el('td', { class: 'l' }, f.prompt), el('td', {}, f.seed), el('td', { class: 'l' }, f.why)));
     }
+    const reasons = el('ul');
+    for (const r of data.reasons || []) reasons.append(el('li', {}, r.searches + ' × ' + r.why));
+    $('failed').append(reasons);
     $('failed').append(el('p', {}, data.failed + ' of ' + data.total + ' searches' + (data.failed > failures.length ? '; the first ' + failures.length + ' are listed' : '') + '. They are in the denominators of no mean above, and never count as zero.'),
       el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Failures' }, el('table', { class: 'text' }, head('arm', 'level', 'prompt', 'seed', 'why'), body)));
   }

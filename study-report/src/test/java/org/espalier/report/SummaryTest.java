@@ -44,7 +44,7 @@ class SummaryTest {
             "4x",
             new CellRecord.Limits("flops", 100, Map.of())),
         new CellRecord.Spent(
-            new CellRecord.Axes(4, 4, 4, (long) spent, 1, 1, 0), Map.of(), spent / 100),
+            new CellRecord.Axes(4, 4, 4, (long) spent, 1, 1, 0), Map.of(), spent / 100, null),
         found(metric == null ? 0 : metric),
         IMAGES,
         null,
@@ -282,7 +282,7 @@ class SummaryTest {
             0,
             limit + "x",
             new CellRecord.Limits("flops", limit, Map.of())),
-        new CellRecord.Spent(new CellRecord.Axes(4, 4, 4, 30, 1, 1, 10), Map.of(), 1.0),
+        new CellRecord.Spent(new CellRecord.Axes(4, 4, 4, 30, 1, 1, 10), Map.of(), 1.0, null),
         found(score),
         IMAGES,
         null,
@@ -291,7 +291,8 @@ class SummaryTest {
             List.of(),
             CellRecord.Axes.ZERO),
         List.of(),
-        new CellRecord.Times("", 1000, 0, 0, Map.of("verify", 200L, "generate", 700L), List.of()));
+        new CellRecord.Times(
+            "", 1000, 0, 0, Map.of("verify", 200L, "generate", 700L), List.of(), null, null));
   }
 
   @Test

@@ -21,17 +21,18 @@ import org.espalier.api.VerifierRole;
 import org.espalier.compute.Cost;
 import org.espalier.engine.EngineOptions;
 import org.espalier.engine.IncumbentPoint;
+import org.espalier.engine.SearchAccount;
 import org.espalier.engine.SearchEngine;
 import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.SearchRequest;
 import org.espalier.engine.TreeNode;
 import org.espalier.plugins.Canonical;
 import org.espalier.records.CellRecord;
-import org.espalier.records.Images;
 import org.espalier.records.RecordLog;
 import org.espalier.records.RunDirectory;
 import org.espalier.records.RunFiles;
 import org.espalier.records.WholeFile;
+import org.espalier.spi.ImageFiles;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
 import org.jspecify.annotations.Nullable;
@@ -98,7 +99,7 @@ public final class StudyRunner {
             pool.submit(
                 () -> {
                   if (!stopped.get()) {
-                    CellRecord record = runCell(cell, batch);
+                    CellRecord record = runCell(cell, jobs, batch);
                     log.write(record);
                     (record.isDone() ? done : failed).incrementAndGet();
                     progress.cell(record);
@@ -153,7 +154,7 @@ public final class StudyRunner {
     }
   }
 
-  private CellRecord runCell(Cell cell, int batch) {
+  private CellRecord runCell(Cell cell, int jobs, int batch) {
     String started = Instant.now().toString();
     TreeLog tree = new TreeLog();
     try {
@@ -169,7 +170,7 @@ public final class StudyRunner {
                   DrawKey.root(cell.seed()),
                   EngineOptions.defaults().withBatch(batch).withListener(tree)));
       requireNotInterrupted();
-      CellRecord record = finished(cell, outcome, tree, started);
+      CellRecord record = finished(cell, outcome, tree, started, jobs);
       requireNotInterrupted();
       return record;
     } catch (EspalierException e) {
@@ -177,11 +178,12 @@ public final class StudyRunner {
       if (e.code() == EspalierException.Code.RESOURCE) {
         throw e;
       }
-      return failed(cell, e.code().name(), String.valueOf(e.getMessage()), started);
+      return failed(cell, e.code().name(), String.valueOf(e.getMessage()), tree, started, jobs);
     } catch (Throwable e) {
       // Plugins may throw anything, errors and undeclared exceptions too: the other cells go on.
       Thread.interrupted();
-      return failed(cell, "PLUGIN_CONTRACT", "[PLUGIN_CONTRACT] A plugin failed: " + e, started);
+      return failed(
+          cell, "PLUGIN_CONTRACT", "[PLUGIN_CONTRACT] A plugin failed: " + e, tree, started, jobs);
     }
   }
 
@@ -197,7 +199,8 @@ public final class StudyRunner {
     }
   }
 
-  private CellRecord finished(Cell cell, SearchOutcome outcome, TreeLog tree, String started) {
+  private CellRecord finished(
+      Cell cell, SearchOutcome outcome, TreeLog tree, String started, int jobs) {
     long start = System.nanoTime();
     boolean same = outcome.best() == outcome.incumbent();
     List<CellRecord.Judged> answer = new ArrayList<>();
@@ -214,42 +217,55 @@ public final class StudyRunner {
     List<CellRecord.Point> curve = new ArrayList<>();
     for (IncumbentPoint point : outcome.curve()) {
       Double metric = null;
-      RgbImage image = tree.image(point.node());
-      if (!loaded.evaluators().isEmpty() && image != null) {
+      if (!loaded.evaluators().isEmpty()) {
         List<CellRecord.Judged> judged = new ArrayList<>();
-        evaluation = evaluation.plus(judge(loaded.evaluators().get(0), cell, image, judged));
+        evaluation =
+            evaluation.plus(judge(loaded.evaluators().get(0), cell, point.image(), judged));
         metric = judged.get(0).value();
       }
       curve.add(point(point, metric));
     }
     long evaluationNanos = System.nanoTime() - start;
     String image = "images/" + cell.file() + ".png";
-    byte[] png = Images.png(outcome.image());
+    byte[] png = ImageFiles.png(outcome.image());
     WholeFile.write(directory.root().resolve(image), png);
     String other = null;
     if (!same) {
       other = "images/" + cell.file() + "-incumbent.png";
-      WholeFile.write(directory.root().resolve(other), Images.png(outcome.incumbentImage()));
+      WholeFile.write(directory.root().resolve(other), ImageFiles.png(outcome.incumbentImage()));
     }
-    byte[] sheet = tree.sheet();
-    String sheetFile = sheet == null ? null : "trees/" + cell.file() + ".jpg";
-    if (sheet != null && sheetFile != null) {
-      WholeFile.write(directory.root().resolve(sheetFile), sheet);
-    }
-    String treeFile = "trees/" + cell.file() + ".json";
-    WholeFile.write(
-        directory.root().resolve(treeFile),
-        (RunFiles.jsonLine(tree.json(cell.key(), outcome, sheetFile)) + "\n")
-            .getBytes(StandardCharsets.UTF_8));
+    String treeFile = write(cell, tree, outcome.account(), outcome.best(), outcome.incumbent());
     return new CellRecord.Done(
         task(cell),
-        spent(cell, outcome),
+        spent(cell, outcome.account()),
         found(outcome),
         new CellRecord.Images(image, Canonical.sha256(png), other),
         treeFile,
         new CellRecord.Evaluation(answer, incumbent, CellRecord.Axes.of(evaluation)),
         curve,
-        times(outcome, started, evaluationNanos));
+        times(
+            outcome.account(),
+            outcome.curve().stream().map(point -> point.spent().wallNanos()).toList(),
+            started,
+            evaluationNanos,
+            jobs));
+  }
+
+  /** Writes a search's tree and thumbnails; the answer's node is -1 where there is none. */
+  private String write(
+      Cell cell, TreeLog tree, SearchAccount account, long answer, long incumbent) {
+    byte[] sheet = tree.sheet();
+    String sheetFile = sheet == null ? null : "trees/" + cell.file() + ".jpg";
+    if (sheet != null && sheetFile != null) {
+      WholeFile.write(directory.root().resolve(sheetFile), sheet);
+    }
+    String file = "trees/" + cell.file() + ".json";
+    WholeFile.write(
+        directory.root().resolve(file),
+        (RunFiles.jsonLine(tree.json(cell.key(), account.tree(), answer, incumbent, sheetFile))
+                + "\n")
+            .getBytes(StandardCharsets.UTF_8));
+    return file;
   }
 
   private Cost judge(Verifier evaluator, Cell cell, RgbImage image, List<CellRecord.Judged> into) {
@@ -287,23 +303,43 @@ public final class StudyRunner {
   }
 
   private static CellRecord.Times times(
-      SearchOutcome outcome, String started, long evaluationNanos) {
+      SearchAccount account,
+      List<Long> curveNanos,
+      String started,
+      long evaluationNanos,
+      int jobs) {
     Map<String, Long> phases = new TreeMap<>();
-    outcome.ledger().byPhase().forEach((phase, cost) -> phases.put(lower(phase), cost.wallNanos()));
+    account.ledger().byPhase().forEach((phase, cost) -> phases.put(lower(phase), cost.wallNanos()));
     return new CellRecord.Times(
         started,
-        outcome.ownNanos(),
-        outcome.engineNanos(),
+        account.wallNanos(),
+        account.engineNanos(),
         evaluationNanos,
         phases,
-        outcome.curve().stream().map(point -> point.spent().wallNanos()).toList());
+        curveNanos,
+        account.waitNanos(),
+        jobs);
   }
 
-  private CellRecord failed(Cell cell, String code, String message, String started) {
+  /** A failed search keeps what it took and tried. */
+  private CellRecord failed(
+      Cell cell, String code, String message, TreeLog tree, String started, int jobs) {
+    SearchAccount account = tree.account();
+    CellRecord.Failure failure = new CellRecord.Failure(code, message);
+    if (account == null) {
+      return new CellRecord.Failed(
+          task(cell),
+          failure,
+          null,
+          null,
+          new CellRecord.Times(started, 0, 0, 0, Map.of(), List.of(), 0L, jobs));
+    }
     return new CellRecord.Failed(
         task(cell),
-        new CellRecord.Failure(code, message),
-        new CellRecord.Times(started, 0, 0, 0, Map.of(), List.of()));
+        failure,
+        spent(cell, account),
+        write(cell, tree, account, -1, -1),
+        times(account, List.of(), started, 0, jobs));
   }
 
   private CellRecord.Task task(Cell cell) {
@@ -323,15 +359,19 @@ public final class StudyRunner {
         new CellRecord.Limits(lower(cell.budget().unit()), cell.budget().limit(), caps));
   }
 
-  private static CellRecord.Spent spent(Cell cell, SearchOutcome outcome) {
+  private static CellRecord.Spent spent(Cell cell, SearchAccount account) {
     Map<String, CellRecord.Axes> phases = new TreeMap<>();
-    outcome
+    account
         .ledger()
         .byPhase()
         .forEach((phase, cost) -> phases.put(lower(phase), CellRecord.Axes.of(cost)));
-    Cost total = outcome.ledger().total();
+    Cost total = account.ledger().total();
     return new CellRecord.Spent(
-        CellRecord.Axes.of(total), phases, cell.budget().unit().of(total) / cell.budget().limit());
+        CellRecord.Axes.of(total),
+        phases,
+        cell.budget().unit().of(total) / cell.budget().limit(),
+        new CellRecord.Account(
+            account.independent(), account.failedVerdicts(), lower(account.accuracy())));
   }
 
   private static CellRecord.Found found(SearchOutcome outcome) {

@@ -10,11 +10,11 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.espalier.api.Verdict;
 import org.espalier.api.VerifierRole;
+import org.espalier.engine.SearchAccount;
 import org.espalier.engine.SearchListener;
-import org.espalier.engine.SearchOutcome;
 import org.espalier.engine.TreeNode;
-import org.espalier.records.Images;
 import org.espalier.records.RecordLog;
+import org.espalier.spi.ImageFiles;
 import org.espalier.spi.RgbImage;
 import org.jspecify.annotations.Nullable;
 
@@ -23,30 +23,24 @@ final class TreeLog implements SearchListener {
   private static final int SIDE = 64;
   private static final int MOST = 2048;
 
-  private static final long MOST_BYTES = 192L << 20;
-
   private final Map<Long, BufferedImage> thumbnails = new TreeMap<>();
-  private final Map<Long, RgbImage> images = new TreeMap<>();
-  private long imageBytes;
+  private @Nullable SearchAccount account;
 
   @Override
   public void verified(long node, VerifierRole role, RgbImage image, Verdict verdict) {
     if (thumbnails.size() < MOST && !thumbnails.containsKey(node)) {
-      thumbnails.put(node, Images.scaled(Images.buffered(image), SIDE));
-    }
-    if (role == VerifierRole.SEARCH && imageBytes + image.rgb().length <= MOST_BYTES) {
-      images.put(node, image);
-      imageBytes += image.rgb().length;
+      thumbnails.put(node, ImageFiles.scaled(ImageFiles.buffered(image), SIDE));
     }
   }
 
-  /**
-   * An image that the search verifier judged, or null where memory did not suffice to keep it.
-   *
-   * @param node number of the trajectory
-   */
-  @Nullable RgbImage image(long node) {
-    return images.get(node);
+  @Override
+  public void failed(SearchAccount of) {
+    account = of;
+  }
+
+  /** What a failed search had cost and tried, or null if it did not begin. */
+  @Nullable SearchAccount account() {
+    return account;
   }
 
   /** The sheet of thumbnails as JPEG, or null where nothing was verified. */
@@ -69,7 +63,7 @@ final class TreeLog implements SearchListener {
       at++;
     }
     graphics.dispose();
-    return Images.encode(sheet, "jpeg");
+    return ImageFiles.encode(sheet, "jpeg");
   }
 
   private int columns() {
@@ -80,14 +74,17 @@ final class TreeLog implements SearchListener {
    * The tree as JSON-ready maps; no times, so that it repeats byte for byte.
    *
    * @param cell key of the cell
-   * @param outcome what the search ended with
+   * @param tree every trajectory
+   * @param answer number of the answer's node, or -1
+   * @param incumbent number of the incumbent's node, or -1
    * @param sheet file of the thumbnails, or null
    */
-  Map<String, Object> json(String cell, SearchOutcome outcome, @Nullable String sheet) {
+  Map<String, Object> json(
+      String cell, List<TreeNode> tree, long answer, long incumbent, @Nullable String sheet) {
     Map<Long, Integer> places = new LinkedHashMap<>();
     thumbnails.keySet().forEach(node -> places.put(node, places.size()));
     List<Object> nodes = new ArrayList<>();
-    for (TreeNode node : outcome.tree()) {
+    for (TreeNode node : tree) {
       Map<String, Object> map = new LinkedHashMap<>();
       map.put("id", node.id());
       node.parent().ifPresent(parent -> map.put("parent", parent));
@@ -123,8 +120,10 @@ final class TreeLog implements SearchListener {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("schema", RecordLog.SCHEMA);
     map.put("cell", cell);
-    map.put("answer", outcome.best());
-    map.put("incumbent", outcome.incumbent());
+    if (answer >= 0) {
+      map.put("answer", answer);
+      map.put("incumbent", incumbent);
+    }
     if (sheet != null) {
       map.put("sheet", Map.of("file", sheet, "columns", columns(), "side", SIDE));
     }

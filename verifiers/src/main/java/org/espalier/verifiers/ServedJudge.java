@@ -3,9 +3,6 @@ package org.espalier.verifiers;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.awt.image.BufferedImage;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -21,12 +18,12 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.LongAdder;
-import javax.imageio.ImageIO;
 import org.espalier.api.EspalierException;
 import org.espalier.api.Prompt;
 import org.espalier.api.Verdict;
 import org.espalier.compute.Accuracy;
 import org.espalier.compute.Cost;
+import org.espalier.spi.ImageFiles;
 import org.espalier.spi.Judgement;
 import org.espalier.spi.RgbImage;
 import org.espalier.spi.Verifier;
@@ -339,7 +336,9 @@ final class ServedJudge implements Verifier {
         .addObject()
         .put("type", "image_url")
         .putObject("image_url")
-        .put("url", "data:image/png;base64," + Base64.getEncoder().encodeToString(png(image)));
+        .put(
+            "url",
+            "data:image/png;base64," + Base64.getEncoder().encodeToString(ImageFiles.png(image)));
     content.addObject().put("type", "text").put("text", wellFormed(config.ask(prompt)));
     request.put("temperature", 0);
     if (config.answer() == Answer.RATING) {
@@ -383,23 +382,6 @@ final class ServedJudge implements Verifier {
         .put("maximum", config.scale().best());
     schema.putArray("required").add("rating");
     schema.put("additionalProperties", false);
-  }
-
-  private static byte[] png(RgbImage image) {
-    BufferedImage out =
-        new BufferedImage(image.width(), image.height(), BufferedImage.TYPE_INT_RGB);
-    for (int y = 0; y < image.height(); y++) {
-      for (int x = 0; x < image.width(); x++) {
-        out.setRGB(x, y, image.at(x, y, 0) << 16 | image.at(x, y, 1) << 8 | image.at(x, y, 2));
-      }
-    }
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try {
-      ImageIO.write(out, "png", bytes);
-    } catch (IOException e) {
-      throw new IllegalStateException("memory takes every byte", e);
-    }
-    return bytes.toByteArray();
   }
 
   @Override

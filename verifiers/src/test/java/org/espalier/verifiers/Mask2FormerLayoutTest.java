@@ -12,6 +12,7 @@ import org.espalier.torch.ParityCase;
 import org.espalier.torch.SafetensorsFile;
 import org.espalier.torch.TorchTensor;
 import org.espalier.torch.WeightSource;
+import org.espalier.weights.ModelJson;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -57,6 +58,27 @@ class Mask2FormerLayoutTest {
           all.forEach(TorchTensor::close);
         }
       }
+    }
+  }
+
+  /**
+   * As {@code torch.utils.flop_counter} counts in transformers' network with eager attention, and
+   * the products of samples and weights, which it leaves out: for each of 2 layers, two operations
+   * a place, level, point and channel.
+   */
+  @Test
+  void operationsAreThoseThatPyTorchCounts() {
+    ParityCase parity = TinyCheckpoints.parity("mask2former-tiny-a");
+    try (SafetensorsFile golden = parity.golden();
+        WeightSource weights = Mask2FormerLayout.canonical(parity.weights("weights"))) {
+      Mask2FormerArchitecture architecture =
+          Mask2FormerArchitecture.of(
+              ModelJson.parse(TinyCheckpoints.metadata(golden, "config")), weights, false);
+      long aPlace = 2 * 2 * 3 * 4 * 32;
+      assertThat(architecture.flops(64, 96))
+          .isEqualTo(19_428_352 + aPlace * (8 * 12 + 4 * 6 + 2 * 3));
+      assertThat(architecture.flops(50, 71))
+          .isEqualTo(13_736_704 + aPlace * (7 * 9 + 4 * 5 + 2 * 3));
     }
   }
 

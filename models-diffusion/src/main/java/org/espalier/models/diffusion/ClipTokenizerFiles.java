@@ -22,8 +22,9 @@ import org.espalier.weights.ModelJson;
 final class ClipTokenizerFiles {
   private static final String BEGIN = "<|startoftext|>";
   private static final String END = "<|endoftext|>";
-  private static final String WORDS =
-      "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
+
+  /** The tokenizer without its vocabulary, merges and numbers. */
+  private static final String RULES = "clip_tokenizer.json";
 
   private ClipTokenizerFiles() {}
 
@@ -54,7 +55,7 @@ final class ClipTokenizerFiles {
     }
   }
 
-  private static ObjectNode convert(Path vocabFile, Path mergesFile) throws IOException {
+  private static JsonNode convert(Path vocabFile, Path mergesFile) throws IOException {
     ObjectMapper mapper = new ObjectMapper();
     JsonNode vocab = ModelJson.require(vocabFile);
     for (String special : List.of(BEGIN, END)) {
@@ -64,53 +65,14 @@ final class ClipTokenizerFiles {
             "Maybe it is not CLIP's.");
       }
     }
-    ObjectNode tokenizer = mapper.createObjectNode().put("version", "1.0");
-    ArrayNode added = tokenizer.putArray("added_tokens");
-    for (String special : List.of(BEGIN, END)) {
-      added
-          .addObject()
-          .put("id", vocab.get(special).asInt())
-          .put("content", special)
-          .put("single_word", false)
-          .put("lstrip", false)
-          .put("rstrip", false)
-          .put("normalized", true)
-          .put("special", true);
+    JsonNode tokenizer = mapper.readTree(ClipTokenizerFiles.class.getResource(RULES));
+    for (JsonNode added : tokenizer.get("added_tokens")) {
+      ((ObjectNode) added).set("id", vocab.get(added.get("content").asText()));
     }
-    ObjectNode normalizer = tokenizer.putObject("normalizer").put("type", "Sequence");
-    ArrayNode normalizers = normalizer.putArray("normalizers");
-    normalizers.addObject().put("type", "NFC");
-    ObjectNode spaces = normalizers.addObject().put("type", "Replace").put("content", " ");
-    spaces.putObject("pattern").put("Regex", "\\s+");
-    normalizers.addObject().put("type", "Lowercase");
-    ObjectNode splitter = tokenizer.putObject("pre_tokenizer").put("type", "Sequence");
-    ArrayNode splitters = splitter.putArray("pretokenizers");
-    ObjectNode words =
-        splitters.addObject().put("type", "Split").put("behavior", "Removed").put("invert", true);
-    words.putObject("pattern").put("Regex", WORDS);
-    splitters
-        .addObject()
-        .put("type", "ByteLevel")
-        .put("add_prefix_space", false)
-        .put("trim_offsets", true)
-        .put("use_regex", true);
-    ObjectNode template = tokenizer.putObject("post_processor").put("type", "TemplateProcessing");
-    sequence(template.putArray("single"), "A");
-    sequence(template.putArray("pair"), "B");
-    ObjectNode specials = template.putObject("special_tokens");
-    for (String special : List.of(BEGIN, END)) {
-      ObjectNode entry = specials.putObject(special).put("id", special);
-      entry.putArray("ids").add(vocab.get(special).asInt());
-      entry.putArray("tokens").add(special);
+    for (JsonNode special : tokenizer.get("post_processor").get("special_tokens")) {
+      ((ObjectNode) special).putArray("ids").add(vocab.get(special.get("id").asText()));
     }
-    ObjectNode model =
-        tokenizer
-            .putObject("model")
-            .put("type", "BPE")
-            .put("unk_token", END)
-            .put("continuing_subword_prefix", "")
-            .put("end_of_word_suffix", "</w>")
-            .put("fuse_unk", false);
+    ObjectNode model = (ObjectNode) tokenizer.get("model");
     model.set("vocab", vocab);
     ArrayNode merges = model.putArray("merges");
     for (String line : Files.readAllLines(mergesFile, StandardCharsets.UTF_8)) {
@@ -119,14 +81,5 @@ final class ClipTokenizerFiles {
       }
     }
     return tokenizer;
-  }
-
-  private static void sequence(ArrayNode template, String last) {
-    if (last.equals("B")) {
-      template.addObject().putObject("Sequence").put("id", "A").put("type_id", 0);
-    }
-    template.addObject().putObject("SpecialToken").put("id", BEGIN).put("type_id", 0);
-    template.addObject().putObject("Sequence").put("id", last).put("type_id", 0);
-    template.addObject().putObject("SpecialToken").put("id", END).put("type_id", 0);
   }
 }

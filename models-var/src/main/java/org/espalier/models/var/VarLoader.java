@@ -188,8 +188,10 @@ final class VarLoader {
       double share = files.defaults.path("quant_resi").asDouble(SHARE);
       VqDecoder decoder = keep(opened, new VqDecoder(files.decoder, false, share, device, false));
       VarArchitecture architecture = files.architecture;
+      double eps = files.defaults.path("norm_eps").asDouble(1e-6);
       VarNetwork network =
-          keep(opened, new VarNetwork(files.transformer, architecture, decoder, device, false));
+          keep(
+              opened, new VarNetwork(files.transformer, architecture, decoder, eps, device, false));
       double strength =
           config.cfg() != null ? config.cfg() : files.defaults.path("cfg").asDouble(1.5);
       double tau = config.tau() != null ? config.tau() : files.defaults.path("tau").asDouble(1);

@@ -25,6 +25,7 @@ final class VarNetwork extends NextScaleNetwork {
    * @param weights normalized weights
    * @param architecture their sizes
    * @param decoder with the codebook; not owned
+   * @param eps added to variances by its norms; 1e-6 in the published models
    * @param device where it computes
    * @param traced whether intermediate tensors are remembered, for tests
    */
@@ -32,10 +33,11 @@ final class VarNetwork extends NextScaleNetwork {
       WeightSource weights,
       VarArchitecture architecture,
       VqDecoder decoder,
+      double eps,
       Device device,
       boolean traced) {
     super(
-        load(weights, architecture, device, traced),
+        load(weights, architecture, eps, device, traced),
         architecture.schedule(),
         architecture.depth(),
         architecture.width(),
@@ -46,7 +48,11 @@ final class VarNetwork extends NextScaleNetwork {
   }
 
   private static TorchProgram load(
-      WeightSource weights, VarArchitecture architecture, Device device, boolean traced) {
+      WeightSource weights,
+      VarArchitecture architecture,
+      double eps,
+      Device device,
+      boolean traced) {
     WeightSpec spec = architecture.weights();
     DType dtype = TorchEngine.dtype(device, spec.parameters());
     ScaleSchedule schedule = architecture.schedule();
@@ -61,7 +67,7 @@ final class VarNetwork extends NextScaleNetwork {
             .attribute("depth", architecture.depth())
             .attribute("heads", architecture.heads())
             .attribute("head_width", architecture.headWidth())
-            .attribute("eps", 1e-6)
+            .attribute("eps", eps)
             .attribute("max_log_scale", Math.log(100))
             .attribute(
                 "before",

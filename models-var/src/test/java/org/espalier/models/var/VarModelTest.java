@@ -236,7 +236,8 @@ class VarModelTest {
         WeightSource vae = WeightSource.open(weights.resolve("vae.safetensors"));
         VqDecoder decoder =
             new VqDecoder(VqArchitecture.coarsestFirst(vae), false, 0.5, Device.cpu(), false);
-        VarNetwork network = new VarNetwork(source, architecture, decoder, Device.cpu(), false);
+        VarNetwork network =
+            new VarNetwork(source, architecture, decoder, 1e-6, Device.cpu(), false);
         VarNetwork.Shared shared = network.condition(3, true);
         TorchTensor code = network.emptyCode();
         VarNetwork.Evaluation made =
@@ -268,7 +269,7 @@ class VarModelTest {
         VqDecoder decoder =
             new VqDecoder(VqArchitecture.coarsestFirst(vae), false, 0.5, Device.cpu(), false);
         VarNetwork network =
-            new VarNetwork(source, TinyVar.TRANSFORMER, decoder, Device.cpu(), false)) {
+            new VarNetwork(source, TinyVar.TRANSFORMER, decoder, 1e-6, Device.cpu(), false)) {
       for (TokenSampler sampler :
           List.of(
               new TokenSampler(0, 0),

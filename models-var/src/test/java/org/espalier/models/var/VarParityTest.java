@@ -82,7 +82,14 @@ class VarParityTest {
                   code.path("quant_resi").asDouble(),
                   Device.cpu(),
                   false);
-          VarNetwork network = new VarNetwork(source, architecture, decoder, Device.cpu(), true)) {
+          VarNetwork network =
+              new VarNetwork(
+                  source,
+                  architecture,
+                  decoder,
+                  config.path("norm_eps").asDouble(1e-6),
+                  Device.cpu(),
+                  true)) {
         double strength = Double.parseDouble(golden.metadata().get("cfg"));
         Guidance guidance = VarLoader.guidance(strength, 1, network.steps());
         // Both rows' logits at every scale, the first included, where nothing is mixed.

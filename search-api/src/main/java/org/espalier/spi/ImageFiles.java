@@ -1,25 +1,20 @@
-package org.espalier.records;
+package org.espalier.spi;
 
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.Base64;
 import javax.imageio.ImageIO;
 import org.espalier.api.EspalierException;
-import org.espalier.spi.RgbImage;
 
-/** PNG and JPEG files of images. */
-public final class Images {
+/** Images as bytes of PNG and JPEG files, and as Java draws them. */
+public final class ImageFiles {
   static {
     ImageIO.setUseCache(false);
   }
 
-  private Images() {}
+  private ImageFiles() {}
 
   /**
    * PNG bytes.
@@ -87,30 +82,5 @@ public final class Images {
     graphics.drawImage(image, 0, 0, width, height, null);
     graphics.dispose();
     return result;
-  }
-
-  /**
-   * A PNG file as data URI; larger ones are scaled down and become JPEG.
-   *
-   * @param file a PNG file
-   * @param side the longest side in pixels that is left as it is
-   * @param lossy whether smaller ones become JPEG too
-   */
-  public static String dataUri(Path file, int side, boolean lossy) {
-    try {
-      byte[] bytes = Files.readAllBytes(file);
-      BufferedImage image = ImageIO.read(new ByteArrayInputStream(bytes));
-      if (image == null) {
-        throw new IOException("not an image");
-      }
-      boolean asItIs = !lossy && Math.max(image.getWidth(), image.getHeight()) <= side;
-      return "data:image/"
-          + (asItIs ? "png" : "jpeg")
-          + ";base64,"
-          + Base64.getEncoder()
-              .encodeToString(asItIs ? bytes : encode(scaled(image, side), "jpeg"));
-    } catch (IOException e) {
-      throw WholeFile.problem(file, e);
-    }
   }
 }
