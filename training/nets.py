@@ -9,11 +9,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from world import MAX_WORDS, NONE, WORDS, constant
+from world import BERT_POSITIONS, BITS, COARSE, MAX_WORDS, NONE, SCALES, TEXT_LENGTH, VAR_SIZE, WORDS, constant
 
-TEXT_LENGTH = 24  # token ids of every text encoder: up to 22 words and the special tokens
-SCALES = (1, 2, 4, 6, 8, 12, 16)  # the published 0.06M schedule, square
-BITS = 16
 ROPE_BASE_SIZE = 64  # the last scale of the published 1M schedule, by which all positions are normalised
 
 
@@ -306,7 +303,7 @@ def verifier_pixels(img):
 # ---------------------------------------------------------------------------------------------- ImageReward (BLIP layout)
 REWARD_VIT = {"embed_dim": 160, "depth": 4, "num_heads": 5, "img_size": 64, "patch_size": 4}
 REWARD_BERT = {"model_type": "bert", "vocab_size": len(WORDS) + 4, "hidden_size": 160, "intermediate_size": 640, "num_hidden_layers": 3,
-               "num_attention_heads": 5, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "max_position_embeddings": 40, "pad_token_id": 0,
+               "num_attention_heads": 5, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "max_position_embeddings": BERT_POSITIONS, "pad_token_id": 0,
                "type_vocab_size": 2, "add_type_embeddings": False, "add_cross_attention": True, "encoder_width": 160, "fusion_layer": 0,
                "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
@@ -666,10 +663,10 @@ class Tokenizer(nn.Module):
         return torch.tanh(self.encoder(img).float())
 
     def forward(self, img):
-        """Training pass -> (reconstruction, commitment loss, balance loss). A tenth of the images is decoded from its coarse scales only."""
+        """Training pass -> (reconstruction, commitment loss, balance loss). A share of the images is decoded from its coarse scales only."""
         z = self.encode(img)
         with torch.no_grad():
-            some = torch.rand(len(z), device=z.device) < 0.1
+            some = torch.rand(len(z), device=z.device) < COARSE
             cut = torch.where(some, torch.randint(2, len(SCALES), (len(z),), device=z.device), len(SCALES))
             _, _, q = quantize(z, cut=cut)
             full = torch.where(some[:, None, None, None], z, q)
@@ -679,7 +676,7 @@ class Tokenizer(nn.Module):
 
 
 # ---------------------------------------------------------------------------------------------- Infinity: transformer
-VAR_CONFIG = {"depth": 5, "embed_dim": 192, "num_heads": 6, "mlp_hidden": 512, "bits": BITS, "text_channels": T5_CONFIG["d_model"], "text_maxlen": TEXT_LENGTH}
+VAR_CONFIG = {"embed_dim": 192, "num_heads": 6, **VAR_SIZE, "bits": BITS, "text_channels": T5_CONFIG["d_model"], "text_maxlen": TEXT_LENGTH}
 STARTS = [sum(s * s for s in SCALES[:k]) for k in range(len(SCALES) + 1)]
 
 
@@ -697,12 +694,12 @@ def rope_tables(head_dim, base_size=ROPE_BASE_SIZE):
 
 
 def block_causal_attention(q, k, v, mask):
-    """Attention of every scale to itself and to those before it. The small scales share one masked call; the two largest need no mask,
-    which the fastest kernels do not take."""
+    """Attention of every scale to itself and to those before it. The small scales share one masked call; the two largest, which a
+    sequence may lack, need no mask, which the fastest kernels do not take."""
     n = STARTS[-3]
     small = (F.pad(t[:, :, :n], (0, 0, 0, len(mask) - n)) for t in (q, k, v))
     parts = [F.scaled_dot_product_attention(*small, attn_mask=mask, scale=1.0)[:, :, :n]]
-    for begin, end in zip(STARTS[-3:-1], STARTS[-2:]):
+    for begin, end in zip(STARTS[-3:-1], STARTS[-2:]) if q.shape[2] > n else ():
         parts.append(F.scaled_dot_product_attention(q[:, :, begin:end], k[:, :, :end], v[:, :, :end], scale=1.0))
     return torch.cat(parts, 2)
 
@@ -861,11 +858,13 @@ class Infinity(nn.Module):
         return self.head(plain_norm(x) * (1 + scale) + shift).float()
 
     def forward(self, features, mask, drop, inputs):
-        """Teacher forcing: inputs [B, 520, 16] -> logits [B, 521, 32]"""
+        """Teacher forcing: inputs [B, n - 1, bits] -> logits [B, n, 2 bits], n the tokens of all scales or of all but the two largest"""
         c = self.condition(features, mask, drop)
-        x = torch.cat([c["sos"][:, None] + self.pos_start, self.word_embed(inputs).float()], 1) + self.lvl_embed(self.level)
+        x = torch.cat([c["sos"][:, None] + self.pos_start, self.word_embed(inputs).float()], 1)
+        n = x.shape[1]
+        x = x + self.lvl_embed(self.level[:n])
         for b in self.block_chunks:
-            x = b.module[0](x, c["ada"], c["text"], c["mask"], self.cos, self.sin, self.causal, None)
+            x = b.module[0](x, c["ada"], c["text"], c["mask"], self.cos[:n], self.sin[:n], self.causal, None)
         return self.logits(x, c["sos"])
 
     def step(self, k, total, c, cache):

@@ -22,7 +22,7 @@ import world
 torch.set_float32_matmul_precision("high")
 torch.backends.cudnn.benchmark = True
 torch.backends.cudnn.allow_tf32 = True
-DEV = "cuda"
+DEV = "cuda" if torch.cuda.is_available() else "cpu"  # the processor is for trials of a few steps
 amp = functools.partial(torch.autocast, DEV, dtype=torch.bfloat16)
 ARGS = argparse.Namespace(smoke=False, out=".", end=0.0)
 START = time.time()

@@ -29,6 +29,12 @@ WORD_ID = {w: i for i, w in enumerate(WORDS)}
 MAX_WORDS = 22
 NONE = -1
 IMAGE = 64
+TEXT_LENGTH = 24  # token ids of every text encoder: up to 22 words and the special tokens
+BERT_POSITIONS = 40
+SCALES = (1, 2, 4, 6, 8, 12, 16)  # the published 0.06M schedule, square
+BITS = 16
+VAR_SIZE = {"depth": 5, "mlp_hidden": 512}
+COARSE = 0.1  # share of the tokenizer's training images that are decoded from their coarse scales only
 NEGATIVES = 4
 NEGATIVE_TYPES = ["color", "shape", "count", "relation", "swap", "texture", "size", "add"]
 

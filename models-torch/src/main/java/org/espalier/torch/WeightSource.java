@@ -256,7 +256,8 @@ public interface WeightSource extends AutoCloseable {
 
   /**
    * Opens weights: a {@code .safetensors} file, a {@code .safetensors.index.json} of shards, or a
-   * {@code .pth}, {@code .pt} or {@code .bin} archive of PyTorch.
+   * {@code .pth}, {@code .pt} or {@code .bin} archive of PyTorch. An int8 tensor of a safetensors
+   * file beside which {@code NAME.row_scale} lies (float32, one a row) is the product of both.
    *
    * @param file the file
    * @throws EspalierException CONFIG where it is missing, truncated or malformed
@@ -271,7 +272,7 @@ public interface WeightSource extends AutoCloseable {
       return new ShardedWeights(file);
     }
     if (name.endsWith(".safetensors")) {
-      return new SafetensorsFile(file);
+      return RowScaledWeights.of(new SafetensorsFile(file));
     }
     if (name.endsWith(".pth") || name.endsWith(".pt") || name.endsWith(".bin")) {
       return new PickledWeights(file);

@@ -1,5 +1,6 @@
 package org.espalier.shapes;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.espalier.api.EspalierException;
 import org.jspecify.annotations.Nullable;
@@ -8,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * Objects that a picture must show: an entry of {@code include} in GenEval metadata.
  *
  * @param shape their shape
- * @param count how many at least, from 1 to 5
+ * @param count how many at least, from 1 to 8
  * @param color their colour, or null for any
  * @param texture their texture, or null for any
  * @param size their size, or null for any
@@ -31,7 +32,7 @@ public record ObjectRequirement(
   public record Position(Relation relation, int of) {}
 
   /** The most objects that a picture holds. */
-  static final int MAX_COUNT = 5;
+  static final int MAX_COUNT = 8;
 
   public ObjectRequirement {
     if (count < 1 || count > MAX_COUNT) {
@@ -75,6 +76,22 @@ public record ObjectRequirement(
     return new ObjectRequirement(shape, count, color, texture, size, others);
   }
 
+  /** One requirement for each attribute that is stated, of this shape and that attribute alone. */
+  List<ObjectRequirement> attributes() {
+    ObjectRequirement bare = of(shape);
+    List<ObjectRequirement> attributes = new ArrayList<>();
+    if (color != null) {
+      attributes.add(bare.withColor(color));
+    }
+    if (texture != null) {
+      attributes.add(bare.withTexture(texture));
+    }
+    if (size != null) {
+      attributes.add(bare.withSize(size));
+    }
+    return attributes;
+  }
+
   /** Whether an object has this shape and every attribute that is stated. */
   boolean matches(DetectedObject object) {
     return object.shape() == shape
@@ -99,5 +116,5 @@ public record ObjectRequirement(
   }
 
   private static final List<String> NUMBERS =
-      List.of("zero", "one", "two", "three", "four", "five");
+      List.of("zero", "one", "two", "three", "four", "five", "six", "seven", "eight");
 }

@@ -15,8 +15,11 @@ import org.espalier.shapes.ObjectRequirement.Position;
  * @param correct whether everything is met
  * @param strict whether everything is met and nothing else is there
  * @param fraction share of met requirements: entries and relations
+ * @param constraints share of single constraints that hold, as the second world counts them: of
+ *     each entry's shape exactly {@code count} objects, each stated attribute of all of these, each
+ *     relation between an object of either shape, and as many objects as all entries ask for
  */
-public record SceneCheck(boolean correct, boolean strict, double fraction) {
+public record SceneCheck(boolean correct, boolean strict, double fraction, double constraints) {
   private static final int MIN_DISTANCE = 3;
 
   /**
@@ -52,7 +55,31 @@ public record SceneCheck(boolean correct, boolean strict, double fraction) {
     }
     boolean correct = met == total;
     return new SceneCheck(
-        correct, correct && seen.size() == requirement.objects(), (double) met / total);
+        correct,
+        correct && seen.size() == requirement.objects(),
+        (double) met / total,
+        constraints(requirement, seen));
+  }
+
+  private static double constraints(SceneRequirement requirement, List<DetectedObject> seen) {
+    List<Boolean> held = new ArrayList<>();
+    held.add(seen.size() == requirement.objects());
+    for (ObjectRequirement object : requirement.include()) {
+      List<DetectedObject> alike = ofShape(object, seen);
+      held.add(alike.size() == object.count());
+      for (ObjectRequirement attribute : object.attributes()) {
+        held.add(!alike.isEmpty() && alike.stream().allMatch(attribute::matches));
+      }
+      for (Position position : object.positions()) {
+        List<DetectedObject> others = ofShape(requirement.include().get(position.of()), seen);
+        held.add(stands(position.relation(), alike, others));
+      }
+    }
+    return (double) held.stream().filter(h -> h).count() / held.size();
+  }
+
+  private static List<DetectedObject> ofShape(ObjectRequirement object, List<DetectedObject> seen) {
+    return seen.stream().filter(one -> one.shape() == object.shape()).toList();
   }
 
   private static boolean isExcluded(

@@ -18,7 +18,14 @@ public record ShapesExactConfig(@Nullable String weights, @Nullable Score score)
      * search verifier of an {@code oracle} arm, which a value of 0 or 1 would leave without
      * guidance.
      */
-    GRADED
+    GRADED,
+    /** 1 where everything is met and nothing else is there, else 0: the second world's metric. */
+    STRICT,
+    /**
+     * The share of single constraints that hold, in the second world; 1 exactly where {@link
+     * #STRICT} is.
+     */
+    CONSTRAINTS
   }
 
   public ShapesExactConfig {

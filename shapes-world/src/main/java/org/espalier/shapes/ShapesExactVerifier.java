@@ -53,7 +53,7 @@ public final class ShapesExactVerifier implements Verifier {
         detector.licence(),
         "8-bit RGB of %d x %d pixels, / 127.5 - 1".formatted(detector.side(), detector.side()),
         OptionalInt.empty(),
-        score == Score.CORRECT ? "0 or 1" : "[0, 1]",
+        score == Score.CORRECT || score == Score.STRICT ? "0 or 1" : "[0, 1]",
         ShapesExactProvider.ID,
         facts());
   }
@@ -125,13 +125,22 @@ public final class ShapesExactVerifier implements Verifier {
 
   private Verdict verdict(SceneCheck check) {
     double correct = check.correct() ? 1 : 0;
+    double strict = check.strict() ? 1 : 0;
+    double value =
+        switch (score) {
+          case CORRECT -> correct;
+          case GRADED -> check.fraction();
+          case STRICT -> strict;
+          case CONSTRAINTS -> check.constraints();
+        };
     return new Verdict.Scored(
-        score == Score.CORRECT ? correct : check.fraction(),
+        value,
         Map.of(
             "correct",
-            correct,
+            // The question that is asked: in the second world nothing else may be there.
+            score == Score.STRICT || score == Score.CONSTRAINTS ? strict : correct,
             "strict",
-            check.strict() ? 1.0 : 0.0,
+            strict,
             "fraction",
             check.fraction()));
   }

@@ -27,6 +27,9 @@ public final class ShapesPrompts {
   /** The validation prompts, on which guidance and the like were chosen. */
   public static final String VALIDATION = "shapes/validation";
 
+  /** The second world's test prompts: 112 of each of seven levels, two to eight objects. */
+  public static final String WORLD2_TEST = "shapes/world2-test";
+
   private static final JsonMapper JSON =
       JsonMapper.builder()
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)

@@ -28,10 +28,10 @@ import org.espalier.weights.Sha256;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The weights of the nano models. Where they are plain files they are used in place; from a jar
- * they are unpacked into the {@link CacheDirectory}, in a directory named by their hash. Every use
- * verifies size and SHA-256, and a damaged copy is replaced. Each file appears by an atomic move,
- * so several processes can unpack at once.
+ * The weights of the nano models and of the second world's. Where they are plain files they are
+ * used in place; from a jar they are unpacked into the {@link CacheDirectory}, in a directory named
+ * by their hash. Every use verifies size and SHA-256, and a damaged copy is replaced. Each file
+ * appears by an atomic move, so several processes can unpack at once.
  */
 public final class ShapesWeights implements WeightsBundle {
   private static final String ROOT = "org/espalier/shapes/weights";
@@ -39,14 +39,18 @@ public final class ShapesWeights implements WeightsBundle {
   /** For each name its own directory, then those that it shares with others. */
   private static final Map<String, List<String>> DIRECTORIES =
       new TreeMap<>(
-          Map.of(
-              "infinity/nano", List.of("infinity-nano"),
-              "flux/nano", List.of("flux-nano", "flux-nano-ae"),
-              "flux/nano-large", List.of("flux-nano-large", "flux-nano-ae"),
-              "clip/nano", List.of("clip-nano"),
-              "image-reward/nano", List.of("imagereward-nano"),
-              "ensemble/nano", List.of("ensemble-nano"),
-              "shapes-exact/nano", List.of("shapes-detector")));
+          Map.ofEntries(
+              Map.entry("infinity/nano", List.of("infinity-nano")),
+              Map.entry("flux/nano", List.of("flux-nano", "flux-nano-ae")),
+              Map.entry("flux/nano-large", List.of("flux-nano-large", "flux-nano-ae")),
+              Map.entry("clip/nano", List.of("clip-nano")),
+              Map.entry("image-reward/nano", List.of("imagereward-nano")),
+              Map.entry("ensemble/nano", List.of("ensemble-nano")),
+              Map.entry("shapes-exact/nano", List.of("shapes-detector")),
+              Map.entry("infinity/world2", List.of("world2-infinity")),
+              Map.entry("flux/world2", List.of("world2-flux", "world2-flux-ae")),
+              Map.entry("image-reward/world2", List.of("world2-reward")),
+              Map.entry("shapes-exact/world2", List.of("world2-detector"))));
 
   private final ClassLoader loader;
   private final Supplier<Path> cache;

@@ -23,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  * just miss. Everything is a pure function of a key.
  */
 public final class ShapesWorld {
+  /** The most objects of one of this world's pictures. */
+  private static final int MOST_OBJECTS = 5;
+
   /** Places tried for objects of one look before other sizes are drawn, and how often that is. */
   private static final int LAYOUT_TRIES = 256;
 
@@ -170,10 +173,10 @@ public final class ShapesWorld {
    */
   public static Scene scene(SceneRequirement requirement, DrawKey key) {
     int count = requirement.objects();
-    if (count > ObjectRequirement.MAX_COUNT) {
+    if (count > MOST_OBJECTS) {
       throw EspalierException.config(
           "The requirement asks for %d objects.".formatted(count),
-          "Maybe ask for at most " + ObjectRequirement.MAX_COUNT + ".");
+          "Maybe ask for at most " + MOST_OBJECTS + ".");
     }
     for (int look = 0; look < LOOKS; look++) {
       KeyedDice dice = new KeyedDice(key.child(look));
@@ -359,9 +362,7 @@ public final class ShapesWorld {
       case COUNT -> {
         int count = objects.get(0).count();
         List<Integer> counts =
-            Stream.of(count - 1, count + 1)
-                .filter(c -> c >= 1 && c <= ObjectRequirement.MAX_COUNT)
-                .toList();
+            Stream.of(count - 1, count + 1).filter(c -> c >= 1 && c <= MOST_OBJECTS).toList();
         return Optional.of(
             new NearMiss(exactly(objects.get(0).withCount(dice.choose(counts))), change));
       }

@@ -87,9 +87,9 @@ class ShapesPromptsTest {
         "{'tag': 'x', 'include': [{'class': 'star', 'count': 1.5}], 'prompt': 'p'}"
             + "| f.jsonl:2: the field include[0].count (1.5) must be a whole number from 1 on."
             + "| Maybe write 1.",
-        "{'tag': 'x', 'include': [{'class': 'star', 'count': 7}], 'prompt': 'p'}"
-            + "| f.jsonl:2: include[0]: The count (7) of stars is out of range."
-            + "| Maybe use 1 to 5.",
+        "{'tag': 'x', 'include': [{'class': 'star', 'count': 9}], 'prompt': 'p'}"
+            + "| f.jsonl:2: include[0]: The count (9) of stars is out of range."
+            + "| Maybe use 1 to 8.",
         "{'tag': 'x', 'include': [{'class': 'star', 'count': 1, 'colour': 'red'}], 'prompt': 'p'}"
             + "| f.jsonl:2: the field include[0].colour (red) is not a known field."
             + "| Maybe use one of class, color, count, position, positions, size, texture.",

@@ -36,7 +36,7 @@ class ShapesWorldTest {
       Scene scene = ShapesWorld.scene(requirement, key.child("scene"));
       assertThat(SceneCheck.of(requirement, seen(scene)))
           .as(requirement.caption())
-          .isEqualTo(new SceneCheck(true, true, 1));
+          .isEqualTo(new SceneCheck(true, true, 1, 1));
       for (Change change : Change.values()) {
         var miss = ShapesWorld.nearMiss(requirement, change, key.child("miss"));
         assertThat(miss.isPresent()).isEqualTo(ShapesWorld.changes(requirement).contains(change));

@@ -77,7 +77,7 @@ record ClipArchitecture(Tower vision, ClipTextConfig text, int imageSize, int pa
     if (config instanceof ObjectNode stated) {
       all.setAll(stated);
     }
-    return ClipTextConfig.of(all, "of " + source.location());
+    return ClipTextConfig.of(all, "config.json of " + source.location());
   }
 
   @Override

@@ -160,6 +160,11 @@ final class EnsembleVerifier implements Verifier {
           aggregation == Aggregation.RANK
               ? member.distribution.percentile(scored.value())
               : member.distribution.zScore(scored.value());
+      if (!Double.isFinite(share)) {
+        return new Verdict.Failed(
+            "%s: its score (%s) lies too far from the calibration's to be averaged."
+                .formatted(member.name, scored.value()));
+      }
       sum += member.weight * share;
       weights += member.weight;
       truncated = Math.max(truncated, scored.parts().getOrDefault("truncated", 0.0));
@@ -167,7 +172,9 @@ final class EnsembleVerifier implements Verifier {
       parts.put(member.name + "." + kebab(aggregation), share);
     }
     parts.put("truncated", truncated);
-    return new Verdict.Scored(sum / weights, parts);
+    return Double.isFinite(sum)
+        ? new Verdict.Scored(sum / weights, parts)
+        : new Verdict.Failed("The members' scores are too large to be averaged.");
   }
 
   @Override

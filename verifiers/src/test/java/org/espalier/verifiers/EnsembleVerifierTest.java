@@ -53,11 +53,17 @@ class EnsembleVerifierTest {
   private final class ChannelVerifier implements Verifier {
     private final String name;
     private final int channel;
+    private final double scale;
     private long images;
 
     ChannelVerifier(String name, int channel) {
+      this(name, channel, 1);
+    }
+
+    ChannelVerifier(String name, int channel, double scale) {
       this.name = name;
       this.channel = channel;
+      this.scale = scale;
     }
 
     @Override
@@ -84,7 +90,7 @@ class EnsembleVerifierTest {
       List<Verdict> verdicts = new ArrayList<>();
       for (Judgement judgement : batch) {
         try {
-          double value = judgement.artifact().image().at(0, 0, channel);
+          double value = scale * judgement.artifact().image().at(0, 0, channel);
           verdicts.add(channel == 1 ? Verdict.scored(value * value) : Verdict.scored(value));
           images++;
         } catch (IllegalStateException e) {
@@ -184,6 +190,34 @@ class EnsembleVerifierTest {
     // The scores 0 to 99 have the mean 49.5 and the variance (100^2 - 1) / 12.
     assertThat(value(verifier, 60, 0))
         .isCloseTo((60 - 49.5) / Math.sqrt(9999 / 12.0), within(1e-12));
+  }
+
+  /** Sums and deviations that leave double's range: before, the whole batch failed. */
+  @Test
+  void whatIsTooLargeToBeAveragedFailsAlone() {
+    Calibration.Distribution narrow =
+        new Calibration.Distribution(
+            "sha-red", IntStream.range(0, 20).mapToObj(i -> i * 1e-3).toList());
+    Verifier far =
+        new EnsembleVerifier(
+            Aggregation.Z_SCORE,
+            List.of(
+                new EnsembleVerifier.Member(
+                    "red", 1, new ChannelVerifier("red", 0, 1e306), narrow)));
+    List<Verdict> verdicts = far.verify(List.of(pixel(0, 0), pixel(100, 0)));
+    assertThat(verdicts.get(0)).isInstanceOf(Verdict.Scored.class);
+    assertThat(verdicts.get(1))
+        .isEqualTo(
+            new Verdict.Failed(
+                "red: its score (1.0E308) lies too far from the calibration's to be averaged."));
+
+    Verifier heavy =
+        new EnsembleVerifier(
+            Aggregation.Z_SCORE,
+            List.of(
+                new EnsembleVerifier.Member("red", 1e307, new ChannelVerifier("red", 0), narrow)));
+    assertThat(heavy.verify(List.of(pixel(200, 0))).get(0))
+        .isEqualTo(new Verdict.Failed("The members' scores are too large to be averaged."));
   }
 
   @ParameterizedTest

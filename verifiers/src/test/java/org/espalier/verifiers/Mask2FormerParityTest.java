@@ -98,10 +98,13 @@ class Mask2FormerParityTest {
   private static void compareInstances(
       SafetensorsFile golden, Mask2FormerNetwork network, int height, int width) {
     long[] padded = {height, width};
-    int[] size = {golden.info("image_u8").size(0), golden.info("image_u8").size(1)};
+    int[] size = {golden.info("mmdet.masks").size(1), golden.info("mmdet.masks").size(2)};
     List<Instance> found =
         network.detect(
-            golden.floats("pixel_values"), padded, padded, new long[] {size[0], size[1]});
+            golden.floats("pixel_values"),
+            padded,
+            shown(golden.longs("pixel_mask"), height, width),
+            new long[] {size[0], size[1]});
     long[] queries = golden.longs("mmdet.query");
     long[] labels = golden.longs("mmdet.labels");
     long[] boxes = golden.longs("mmdet.boxes");
@@ -135,6 +138,19 @@ class Mask2FormerParityTest {
       order.add(-instance.score());
     }
     assertThat(order).isSorted();
+  }
+
+  /** Height and width of the part of the network's input that shows the picture. */
+  private static long[] shown(long[] mask, int height, int width) {
+    long rows = 0;
+    long columns = 0;
+    for (int y = 0; y < height; y++) {
+      rows += mask[y * width];
+    }
+    for (int x = 0; x < width; x++) {
+      columns += mask[x];
+    }
+    return new long[] {rows, columns};
   }
 
   /** From the picture's bytes to the network's input. */

@@ -58,7 +58,7 @@ class Flux2ParityTest {
           FlowNetwork.Guidance guidance =
               guided
                   ? new FlowNetwork.Guidance(
-                      golden.conditioning(row, "negative_prompt_embeds"),
+                      golden.conditioning(row, golden.negative("")),
                       golden.json("guidance_scale").asDouble(),
                       0)
                   : FlowNetwork.Guidance.NONE;

@@ -45,6 +45,17 @@ final class Golden implements AutoCloseable {
     }
   }
 
+  /** The input of a guided case that guidance leads away from. */
+  String negative(String suffix) {
+    for (JsonNode name : json("inputs")) {
+      String text = name.asText();
+      if ((text.contains("negative") || text.contains("uncond")) && text.endsWith(suffix)) {
+        return text;
+      }
+    }
+    throw new IllegalStateException("no negative input with the end " + suffix);
+  }
+
   boolean has(String name) {
     return file.names().contains(name);
   }

@@ -49,10 +49,10 @@ class ZImageParityTest {
               zimage, zimage.program().traced(), weights, Device.cpu(), rows, columns)) {
         int captionStart = 0;
         for (int row = 0; row < golden.rows("noise"); row++) {
-          String negative = "negative_cap_feats." + row;
           FlowNetwork.Guidance guidance =
               scale > 0
-                  ? new FlowNetwork.Guidance(caption(golden, negative), 1 + scale, cap)
+                  ? new FlowNetwork.Guidance(
+                      caption(golden, golden.negative("." + row)), 1 + scale, cap)
                   : FlowNetwork.Guidance.NONE;
           try (FlowConditioning text = caption(golden, "cap_feats." + row)) {
             float[] x = golden.row("noise", row);

@@ -1,11 +1,9 @@
 package org.espalier.search.beam;
 
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
-import org.espalier.api.Draw;
-import org.espalier.api.Expansion;
+import org.espalier.api.EspalierException;
 import org.espalier.api.SearchContext;
 import org.espalier.api.Trajectory;
 
@@ -20,9 +18,10 @@ import org.espalier.api.Trajectory;
  * evaluations by the published convention and {@code w*c*K} images. Steps at which the model is
  * deterministic are followed without candidates.
  */
-record BeamRoles(BeamSearchConfig config, int mostSteps) implements PopulationLoop.Roles {
+record BeamRoles(BeamSearchConfig config, int mostSteps, List<Integer> at)
+    implements PopulationLoop.Roles {
   BeamRoles(BeamSearchConfig config) {
-    this(config, config.searchedSteps().value().orElse(Integer.MAX_VALUE));
+    this(config, config.searchedSteps().value().orElse(Integer.MAX_VALUE), config.at());
   }
 
   @Override
@@ -38,7 +37,7 @@ record BeamRoles(BeamSearchConfig config, int mostSteps) implements PopulationLo
   /** Until the first selection the samples advance alone. */
   @Override
   public int children(int step, int size) {
-    return step >= firstJudged() ? size : 1;
+    return (at.isEmpty() ? step >= firstJudged() : at.contains(step)) ? size : 1;
   }
 
   private int firstJudged() {
@@ -48,6 +47,17 @@ record BeamRoles(BeamSearchConfig config, int mostSteps) implements PopulationLo
   /** None after the last step at which children can differ. */
   @Override
   public int steps(SearchContext context) {
+    if (!at.isEmpty()) {
+      int last = at.get(at.size() - 1);
+      if (last >= context.horizon()) {
+        throw EspalierException.config(
+            "The decision point (%d) is not below the model's %d steps."
+                .formatted(last, context.horizon()),
+            "Maybe set the last of strategy.at to at most " + (context.horizon() - 1) + ".");
+      }
+      // The children of the last selected prefixes are rolled out from their first step.
+      return last + 1;
+    }
     int searched = Math.min(context.horizon(), mostSteps);
     while (searched > 1 && !context.isStochastic(searched - 1)) {
       searched--;
@@ -57,15 +67,23 @@ record BeamRoles(BeamSearchConfig config, int mostSteps) implements PopulationLo
 
   @Override
   public Optional<PopulationLoop.Roles> shorter(SearchContext context) {
+    if (!at.isEmpty()) {
+      return at.size() == 1
+          ? Optional.empty()
+          : Optional.of(new BeamRoles(config, mostSteps, at.subList(0, at.size() - 1)));
+    }
     int fewer = steps(context) - 1;
     return config.searchedSteps().isAuto() && fewer >= firstJudged()
-        ? Optional.of(new BeamRoles(config, fewer))
+        ? Optional.of(new BeamRoles(config, fewer, at))
         : Optional.empty();
   }
 
   /** The first judgement is worth its cost anywhere, since the roots differ. */
   @Override
   public boolean scores(SearchContext context, int taken) {
+    if (!at.isEmpty()) {
+      return at.contains(taken);
+    }
     return taken == firstJudged() || (taken > firstJudged() && context.isStochastic(taken - 1));
   }
 
@@ -74,14 +92,7 @@ record BeamRoles(BeamSearchConfig config, int mostSteps) implements PopulationLo
     if (config.preview() == Preview.ROLLOUT) {
       return context.complete(members);
     }
-    List<Trajectory> shown = members;
-    int until = shown(context, members.get(0).step());
-    while (shown.get(0).step() < until) {
-      List<Expansion> expansions = new ArrayList<>();
-      shown.forEach(at -> expansions.add(new Expansion(at, List.of(Draw.follow()))));
-      shown = context.expand(expansions).stream().map(children -> children.get(0)).toList();
-    }
-    return shown;
+    return PopulationLoop.follow(context, members, shown(context, members.get(0).step()));
   }
 
   @Override
@@ -114,6 +125,11 @@ record BeamRoles(BeamSearchConfig config, int mostSteps) implements PopulationLo
   @Override
   public String reason() {
     return "below top " + config.width();
+  }
+
+  @Override
+  public boolean elite() {
+    return config.elite();
   }
 
   @Override

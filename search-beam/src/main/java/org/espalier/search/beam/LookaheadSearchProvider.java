@@ -33,6 +33,8 @@ public final class LookaheadSearchProvider implements StrategyProvider<Lookahead
             Preview.LOOKAHEAD,
             config.steps(),
             1,
-            config.answer()));
+            config.answer(),
+            false,
+            config.at()));
   }
 }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.espalier.api.Candidate;
 import org.espalier.api.Draw;
 import org.espalier.api.DrawKey;
@@ -39,6 +40,8 @@ final class PopulationLoop {
    * @param logWeight logarithm of its importance weight since the last resampling
    * @param copy whether an earlier member stands on the same trajectory, so that this one needs
    *     noise of its own
+   * @param path with {@link Roles#elite}, where its own roll-out stands at each later decision
+   *     point, the next one first, and at its end
    */
   record Member(
       Trajectory at,
@@ -46,10 +49,11 @@ final class PopulationLoop {
       @Nullable Candidate evidence,
       List<Double> scores,
       double logWeight,
-      boolean copy) {
+      boolean copy,
+      List<Trajectory> path) {
 
     static Member root(Trajectory at, int root) {
-      return new Member(at, root, null, List.of(), 0, false);
+      return new Member(at, root, null, List.of(), 0, false, List.of());
     }
 
     /** The latest score, or negative infinity if there is none or the latest verdict failed. */
@@ -64,15 +68,25 @@ final class PopulationLoop {
     Member judged(Candidate verdict) {
       List<Double> more = new ArrayList<>(scores);
       more.add(verdict.rank());
-      return new Member(at, root, verdict, List.copyOf(more), logWeight, copy);
+      return new Member(at, root, verdict, List.copyOf(more), logWeight, copy, path);
     }
 
     Member weighing(double log) {
-      return new Member(at, root, evidence, scores, log, copy);
+      return new Member(at, root, evidence, scores, log, copy, path);
     }
 
     Member copied() {
-      return new Member(at, root, evidence, scores, logWeight, true);
+      return new Member(at, root, evidence, scores, logWeight, true, path);
+    }
+
+    Member along(List<Trajectory> rollOut) {
+      return new Member(at, root, evidence, scores, logWeight, copy, List.copyOf(rollOut));
+    }
+
+    /** This member at the next decision point of its own roll-out, with the verdict on its end. */
+    Member ahead() {
+      return new Member(
+          path.get(0), root, evidence, scores, logWeight, copy, path.subList(1, path.size()));
     }
   }
 
@@ -132,6 +146,14 @@ final class PopulationLoop {
       return "not selected by " + name();
     }
 
+    /**
+     * Whether a selected member's own roll-out stays a candidate beside its new children. Free: the
+     * roll-out has been paid for. Only of use where members are shown by their complete images.
+     */
+    default boolean elite() {
+      return false;
+    }
+
     /** Which image is the answer. */
     default Answer answer() {
       return Answer.BEST;
@@ -155,19 +177,76 @@ final class PopulationLoop {
       members.add(Member.root(root, first + members.size()));
     }
     int steps = roles.steps(context);
+    List<Member> elite = List.of();
     for (int step = 0; step < steps && !members.isEmpty(); step++) {
       members = propose(context, step, size, members);
       int taken = step + 1;
-      if (taken == context.horizon() || roles.scores(context, taken)) {
-        members = judge(context, members, roles.show(context, at(members)));
+      boolean judged = taken == context.horizon() || roles.scores(context, taken);
+      if (judged) {
+        members = judge(context, members, steps);
         members.forEach(member -> note(context, member.evidence()));
+        members = joined(elite, members);
       }
       List<Member> selected = roles.select(context, taken, size, members);
       giveUp(context, members, selected);
       members = selected;
-      context.retainOnly(live(members));
+      if (judged && roles.elite()) {
+        elite =
+            members.stream().filter(member -> !member.path().isEmpty()).map(Member::ahead).toList();
+      }
+      context.retainOnly(live(joined(elite, members)));
     }
-    return finish(context, members);
+    return steps < context.horizon()
+        ? joined(elite, finish(context, members))
+        : finish(context, members);
+  }
+
+  /** The elite first: ties go to what was found earlier. */
+  private static List<Member> joined(List<Member> elite, List<Member> members) {
+    return elite.isEmpty() ? members : Stream.concat(elite.stream(), members.stream()).toList();
+  }
+
+  private List<Member> judge(SearchContext context, List<Member> members, int steps) {
+    if (!roles.elite()) {
+      return judge(context, members, roles.show(context, at(members)));
+    }
+    // The same evaluations as one roll-out to the end, halting where the next selections will be.
+    List<List<Trajectory>> paths = new ArrayList<>();
+    members.forEach(member -> paths.add(new ArrayList<>()));
+    List<Trajectory> at = at(members);
+    int taken = at.get(0).step();
+    for (int next = taken + 1; next <= steps && next < context.horizon(); next++) {
+      if (roles.scores(context, next)) {
+        at = follow(context, at, next);
+        note(paths, at);
+      }
+    }
+    at = context.complete(at);
+    note(paths, at);
+    List<Member> judged = judge(context, members, at);
+    List<Member> result = new ArrayList<>();
+    for (int m = 0; m < judged.size(); m++) {
+      boolean ended = judged.get(m).at().isComplete();
+      result.add(ended ? judged.get(m) : judged.get(m).along(paths.get(m)));
+    }
+    return result;
+  }
+
+  private static void note(List<List<Trajectory>> paths, List<Trajectory> at) {
+    for (int m = 0; m < at.size(); m++) {
+      paths.get(m).add(at.get(m));
+    }
+  }
+
+  /** Trajectories after some more steps with their own noise. */
+  static List<Trajectory> follow(SearchContext context, List<Trajectory> from, int until) {
+    List<Trajectory> at = from;
+    while (at.get(0).step() < until) {
+      List<Expansion> expansions = new ArrayList<>();
+      at.forEach(one -> expansions.add(new Expansion(one, List.of(Draw.follow()))));
+      at = context.expand(expansions).stream().map(children -> children.get(0)).toList();
+    }
+    return at;
   }
 
   private List<Member> propose(SearchContext context, int step, int size, List<Member> members) {
@@ -192,7 +271,8 @@ final class PopulationLoop {
       boolean copy = parent.copy() && !stochastic;
       for (Trajectory child : expanded.get(m)) {
         result.add(
-            new Member(child, parent.root(), null, parent.scores(), parent.logWeight(), copy));
+            new Member(
+                child, parent.root(), null, parent.scores(), parent.logWeight(), copy, List.of()));
       }
     }
     return result;
@@ -227,6 +307,7 @@ final class PopulationLoop {
 
   private List<Trajectory> live(List<Member> members) {
     List<Trajectory> live = new ArrayList<>(at(members).stream().distinct().toList());
+    members.forEach(member -> live.addAll(member.path()));
     if (roles.answer() == Answer.FINAL) {
       for (Member member : members) {
         if (member.evidence() != null) {

@@ -53,16 +53,24 @@ public enum Resampling {
     return drawn;
   }
 
-  /** Weights from their logarithms, adding up to 1; null if every one is zero. */
+  /**
+   * Weights from their logarithms, adding up to 1; null if every one is zero. Scores near the
+   * limits of double times a factor may be infinite: such weights share alike, and one that was
+   * zero stays so.
+   */
   static double @org.jspecify.annotations.Nullable [] normalise(double[] logWeights) {
-    double most = Arrays.stream(logWeights).max().orElse(Double.NEGATIVE_INFINITY);
+    double[] logs =
+        Arrays.stream(logWeights)
+            .map(log -> Double.isNaN(log) ? Double.NEGATIVE_INFINITY : log)
+            .toArray();
+    double most = Arrays.stream(logs).max().orElse(Double.NEGATIVE_INFINITY);
     if (most == Double.NEGATIVE_INFINITY) {
       return null;
     }
-    double[] weights = new double[logWeights.length];
+    double[] weights = new double[logs.length];
     double sum = 0;
     for (int i = 0; i < weights.length; i++) {
-      weights[i] = StrictMath.exp(logWeights[i] - most);
+      weights[i] = logs[i] == most ? 1 : StrictMath.exp(logs[i] - most);
       sum += weights[i];
     }
     for (int i = 0; i < weights.length; i++) {

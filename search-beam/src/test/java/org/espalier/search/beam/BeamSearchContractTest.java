@@ -98,6 +98,80 @@ class BeamSearchContractTest extends StrategyContract {
         .hasMessageContaining("number of candidates (0)");
   }
 
+  @Test
+  void decisionPointsCostTheirRollOutsOnly() {
+    // 15 whole samples of 13 scales, then 15 from scale 3, 6 and 8 on; an elite costs nothing.
+    for (boolean elite : new boolean[] {false, true}) {
+      SearchTestKit.strategy(beam(config(3, 5, elite, List.of(3, 6, 8))))
+          .run()
+          .hasSpent(15 * (13 + 10 + 7 + 5), 60)
+          .balances();
+      SearchTestKit.strategy(beam(config(3, 5, elite, List.of()))).run().hasSpent(1365, 195);
+    }
+    // The last decision point may be the step before the end.
+    SearchTestKit.strategy(beam(config(2, 2, true, List.of(12)))).run().hasSpent(4 * 14, 8);
+  }
+
+  /** With an elite nothing that was found is lost: the last population holds the best image. */
+  @Test
+  void anEliteKeepsWhatWasFound() {
+    for (List<Integer> at : List.of(List.<Integer>of(), List.of(3, 6, 8))) {
+      BeamSearchConfig elite = config(2, 3, true, at);
+      BeamSearchConfig last =
+          new BeamSearchConfig(
+              2, AutoInt.of(3), AutoInt.AUTO, Preview.ROLLOUT, 2, 1, Answer.FINAL, true, at);
+      assertThat(SearchTestKit.strategy(beam(last)).run().score())
+          .isEqualTo(SearchTestKit.strategy(beam(elite)).run().score());
+    }
+  }
+
+  @Test
+  void refusesDecisionPointsThatMeanNothing() {
+    assertThatThrownBy(() -> config(3, 5, false, List.of(3, 3)))
+        .hasMessage(
+            "[CONFIG] The decision points [3, 3] are not positive and increasing.\n"
+                + "Maybe set strategy.at: [3, 6, 8].");
+    assertThatThrownBy(
+            () -> SearchTestKit.strategy(beam(config(3, 5, false, List.of(3, 13)))).run())
+        .hasMessage(
+            "[CONFIG] The decision point (13) is not below the model's 13 steps.\n"
+                + "Maybe set the last of strategy.at to at most 12.");
+    assertThatThrownBy(
+            () ->
+                new BeamSearchConfig(
+                    3,
+                    AutoInt.AUTO,
+                    AutoInt.AUTO,
+                    Preview.PARTIAL,
+                    2,
+                    1,
+                    Answer.BEST,
+                    true,
+                    List.of()))
+        .hasMessage(
+            "[CONFIG] An elite needs finished images, which preview: partial does not make.\n"
+                + "Maybe set strategy.preview: rollout, or leave strategy.elite out.");
+    assertThatThrownBy(
+            () ->
+                new BeamSearchConfig(
+                    3,
+                    AutoInt.AUTO,
+                    AutoInt.of(6),
+                    Preview.ROLLOUT,
+                    2,
+                    1,
+                    Answer.BEST,
+                    false,
+                    List.of(3)))
+        .hasMessageContaining("[3] leave no room for searchedSteps");
+  }
+
+  private static BeamSearchConfig config(
+      int width, int candidates, boolean elite, List<Integer> at) {
+    return new BeamSearchConfig(
+        width, AutoInt.of(candidates), AutoInt.AUTO, Preview.ROLLOUT, 2, 1, Answer.BEST, elite, at);
+  }
+
   private static SearchStrategy beam(BeamSearchConfig config) {
     return new BeamSearchProvider().create(config);
   }
@@ -105,6 +179,40 @@ class BeamSearchContractTest extends StrategyContract {
   private static SearchTestKit beam(int width, int candidates) {
     return SearchTestKit.strategy(
         "beam", BeamSearchConfig.of(width, AutoInt.of(candidates), Preview.ROLLOUT));
+  }
+
+  @Nested
+  class Elite extends StrategyContract {
+    @Override
+    protected SearchStrategy strategy() {
+      return beam(
+          new BeamSearchConfig(
+              2, AutoInt.AUTO, AutoInt.AUTO, Preview.ROLLOUT, 2, 1, Answer.BEST, true, List.of()));
+    }
+  }
+
+  @Nested
+  class EliteAtDecisionPoints extends StrategyContract {
+    @Override
+    protected SearchStrategy strategy() {
+      return beam(
+          new BeamSearchConfig(
+              2,
+              AutoInt.AUTO,
+              AutoInt.AUTO,
+              Preview.ROLLOUT,
+              2,
+              1,
+              Answer.BEST,
+              true,
+              List.of(1, 2)));
+    }
+
+    /** Two early decision points of six: it needs what the beam at every step needs. */
+    @Override
+    protected double beatsRandomAt() {
+      return 170;
+    }
   }
 
   @Nested
