@@ -4,12 +4,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.function.IntFunction;
+import org.apiguardian.api.API;
 import org.espalier.compute.Cost;
 
 /**
  * What {@code auto} means: the largest size whose whole search the budget holds, and further
  * independent samples with what that leaves.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.2")
 public final class Sizing {
   /** The largest size that is tried. */
   public static final int MOST = 1 << 20;

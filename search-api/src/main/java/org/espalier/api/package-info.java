@@ -5,7 +5,9 @@
  * handles. Every effect passes one gate, the {@link org.espalier.api.SearchContext}, so accounting,
  * ownership, batching, replay and the tree log can be neither forgotten nor evaded.
  */
+@API(status = API.Status.MAINTAINED, since = "0.1")
 @NullMarked
 package org.espalier.api;
 
+import org.apiguardian.api.API;
 import org.jspecify.annotations.NullMarked;

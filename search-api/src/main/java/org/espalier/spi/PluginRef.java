@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.apiguardian.api.API;
 import org.espalier.api.EspalierException;
 
 /**
@@ -19,6 +20,7 @@ import org.espalier.api.EspalierException;
  *
  * @param <T> what it loads: {@link Verifier} or {@link GenerativeModel}
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.2")
 public final class PluginRef<T> {
   private final String id;
   private final Map<String, Object> config;

@@ -1,9 +1,12 @@
 package org.espalier.engine;
 
+import org.apiguardian.api.API;
+
 /**
  * Sees calls of plugins begin and end, in the thread that makes them: by it a host finds a call
  * that hangs, which the engine itself, waiting for it, cannot.
  */
+@API(status = API.Status.EXPERIMENTAL, since = "0.2")
 public interface CallWatch {
   /** Watches nothing. */
   CallWatch NONE =

@@ -137,6 +137,7 @@ final class Mutant implements GenerativeModel {
     return result;
   }
 
+  @SuppressWarnings("NullAway") // that is the fault
   private ModelState child(State parent, Noise noise) {
     rows += fault == Fault.COUNTS_BACKWARDS ? -1 : fault == Fault.COUNTS_NOTHING ? 0 : 1;
     flops += fault == Fault.COUNTS_NOTHING ? 0 : 1000;

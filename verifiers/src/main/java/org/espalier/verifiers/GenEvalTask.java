@@ -3,7 +3,6 @@ package org.espalier.verifiers;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import org.espalier.api.Prompt;
 import org.jspecify.annotations.Nullable;
@@ -44,26 +43,12 @@ record GenEvalTask(boolean counting, List<Include> include, List<Exclude> exclud
    */
   record Exclude(String name, int count) {}
 
-  /** Metadata that are not GenEval's. */
-  static final class Malformed extends Exception {
-    private static final long serialVersionUID = 1L;
-
-    Malformed(String what) {
-      super(what);
-    }
-
-    /** What is wrong: a sentence. */
-    String what() {
-      return Objects.requireNonNull(getMessage());
-    }
-  }
-
   /**
    * Reads a prompt's metadata.
    *
    * @param prompt with metadata
    */
-  static GenEvalTask of(Prompt prompt) throws Malformed {
+  static GenEvalTask of(Prompt prompt) throws UnfitMetadata {
     List<Include> include = new ArrayList<>();
     for (Map<?, ?> clause : clauses(prompt, "include")) {
       include.add(include(clause, include.size()));
@@ -73,46 +58,47 @@ record GenEvalTask(boolean counting, List<Include> include, List<Exclude> exclud
       exclude.add(new Exclude(name(clause), count(clause)));
     }
     if (include.isEmpty()) {
-      throw new Malformed("Its metadata have no include, which says what GenEval is to look for.");
+      throw new UnfitMetadata(
+          "Its metadata have no include, which says what GenEval is to look for.");
     }
     return new GenEvalTask(prompt.tag().equals("counting"), include, exclude);
   }
 
-  private static List<Map<?, ?>> clauses(Prompt prompt, String key) throws Malformed {
+  private static List<Map<?, ?>> clauses(Prompt prompt, String key) throws UnfitMetadata {
     Object value = prompt.metadata().getOrDefault(key, List.of());
     if (!(value instanceof List<?> list)) {
-      throw new Malformed("The " + key + " (" + value + ") of its metadata is no list.");
+      throw new UnfitMetadata("The " + key + " (" + value + ") of its metadata is no list.");
     }
     List<Map<?, ?>> clauses = new ArrayList<>();
     for (Object clause : list) {
       if (!(clause instanceof Map<?, ?> map)) {
-        throw new Malformed("The " + key + " (" + clause + ") of its metadata is no object.");
+        throw new UnfitMetadata("The " + key + " (" + clause + ") of its metadata is no object.");
       }
       clauses.add(map);
     }
     return clauses;
   }
 
-  private static String name(Map<?, ?> clause) throws Malformed {
+  private static String name(Map<?, ?> clause) throws UnfitMetadata {
     if (clause.get("class") instanceof String name) {
       return name;
     }
-    throw new Malformed("The class of " + clause + " in its metadata is missing.");
+    throw new UnfitMetadata("The class of " + clause + " in its metadata is missing.");
   }
 
-  private static int count(Map<?, ?> clause) throws Malformed {
+  private static int count(Map<?, ?> clause) throws UnfitMetadata {
     if (clause.get("count") instanceof Number number
         && number.intValue() == number.doubleValue()
         && number.intValue() > 0) {
       return number.intValue();
     }
-    throw new Malformed("The count of " + clause + " in its metadata is no positive number.");
+    throw new UnfitMetadata("The count of " + clause + " in its metadata is no positive number.");
   }
 
-  private static Include include(Map<?, ?> clause, int before) throws Malformed {
+  private static Include include(Map<?, ?> clause, int before) throws UnfitMetadata {
     Object color = clause.get("color");
     if (color != null && !(color instanceof String name && COLORS.contains(name))) {
-      throw new Malformed(
+      throw new UnfitMetadata(
           "The color ("
               + color
               + ") in its metadata is none of "
@@ -132,7 +118,7 @@ record GenEvalTask(boolean counting, List<Include> include, List<Exclude> exclud
         && target.intValue() < before) {
       return new Include(name(clause), count(clause), (String) color, relation, target.intValue());
     }
-    throw new Malformed(
+    throw new UnfitMetadata(
         "The position ("
             + position
             + ") in its metadata is not left of, right of, above or below an earlier clause.");

@@ -110,7 +110,7 @@ final class GenEvalVerifier implements Verifier {
         return Optional.of("It asks for colours, for which geneval needs clip.");
       }
       return Optional.empty();
-    } catch (GenEvalTask.Malformed e) {
+    } catch (UnfitMetadata e) {
       return Optional.of(e.what());
     }
   }
@@ -134,7 +134,7 @@ final class GenEvalVerifier implements Verifier {
           most += colors.work(clause.name(), clause.count()).flops();
         }
       }
-    } catch (GenEvalTask.Malformed e) {
+    } catch (UnfitMetadata e) {
       throw new IllegalStateException("it is supported", e);
     }
     return Cost.verify(count, Math.multiplyExact(count, most));
@@ -187,7 +187,7 @@ final class GenEvalVerifier implements Verifier {
     }
     try {
       return verdict(GenEvalTask.of(prompt), image, found);
-    } catch (GenEvalTask.Malformed e) {
+    } catch (UnfitMetadata e) {
       throw new IllegalStateException("it is supported", e);
     } catch (EspalierException e) {
       if (e.code() == EspalierException.Code.CONFIG) {

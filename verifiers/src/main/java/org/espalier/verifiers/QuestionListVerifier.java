@@ -79,7 +79,7 @@ final class QuestionListVerifier implements Verifier {
     try {
       VqaList.of(prompt);
       return Optional.empty();
-    } catch (VqaList.Malformed e) {
+    } catch (UnfitMetadata e) {
       return Optional.of(e.what());
     }
   }
@@ -102,7 +102,7 @@ final class QuestionListVerifier implements Verifier {
       for (VqaList.Atom atom : VqaList.of(prompt).atoms()) {
         sum = sum.plus(judge.quote(question(atom), width, height, count));
       }
-    } catch (VqaList.Malformed e) {
+    } catch (UnfitMetadata e) {
       return Cost.verify(count, 0);
     }
     return Cost.verify(count, sum.verifierFlops())
@@ -137,7 +137,7 @@ final class QuestionListVerifier implements Verifier {
                   question(atom),
                   judgement.artifact()));
         }
-      } catch (VqaList.Malformed e) {
+      } catch (UnfitMetadata e) {
         verdicts.set(i, new Verdict.Failed("The prompt cannot be judged: " + e.what()));
       }
     }

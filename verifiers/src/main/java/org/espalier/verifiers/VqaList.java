@@ -2,7 +2,6 @@ package org.espalier.verifiers;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import org.espalier.api.Prompt;
 
 /**
@@ -27,33 +26,19 @@ record VqaList(List<Atom> atoms) {
     }
   }
 
-  /** Metadata that are not of that form. */
-  static final class Malformed extends Exception {
-    private static final long serialVersionUID = 1L;
-
-    Malformed(String what) {
-      super(what);
-    }
-
-    /** What is wrong: a sentence. */
-    String what() {
-      return Objects.requireNonNull(getMessage());
-    }
-  }
-
   /**
    * Reads a prompt's metadata.
    *
    * @param prompt with metadata
    */
-  static VqaList of(Prompt prompt) throws Malformed {
+  static VqaList of(Prompt prompt) throws UnfitMetadata {
     Object value = prompt.metadata().get("vqa_list");
     if (!(value instanceof List<?> list) || list.isEmpty()) {
-      throw new Malformed("Its metadata have no vqa_list, a list of questions and answers.");
+      throw new UnfitMetadata("Its metadata have no vqa_list, a list of questions and answers.");
     }
     Object named = prompt.metadata().getOrDefault("skills", List.of());
     if (!(named instanceof List<?> skills) || !(skills.isEmpty() || skills.size() == list.size())) {
-      throw new Malformed("The skills of its metadata are not one a question of its vqa_list.");
+      throw new UnfitMetadata("The skills of its metadata are not one a question of its vqa_list.");
     }
     List<Atom> atoms = new ArrayList<>();
     for (Object entry : list) {
@@ -63,7 +48,7 @@ record VqaList(List<Atom> atoms) {
           && pair.get(1) instanceof String answer
           && !question.isBlank()
           && !answer.isBlank())) {
-        throw new Malformed(
+        throw new UnfitMetadata(
             "The entry (" + entry + ") of its vqa_list is no pair of a question and an answer.");
       }
       String skill = skills.isEmpty() ? "" : String.valueOf(skills.get(atoms.size()));

@@ -34,7 +34,7 @@ class GenEvalRulesTest {
       Map<String, Object> fields = JSON.readValue(metadata, new TypeReference<>() {});
       return GenEvalTask.of(
           new Prompt("p", "a prompt", String.valueOf(fields.getOrDefault("tag", "")), fields));
-    } catch (GenEvalTask.Malformed | IOException e) {
+    } catch (UnfitMetadata | IOException e) {
       throw new IllegalStateException(e);
     }
   }
@@ -242,7 +242,7 @@ class GenEvalRulesTest {
   void metadataThatAreNotGenEvalsAreNamed(String metadata, String expected) throws IOException {
     Map<String, Object> fields = JSON.readValue(metadata, new TypeReference<>() {});
     assertThatThrownBy(() -> GenEvalTask.of(new Prompt("p", "", "", fields)))
-        .isInstanceOf(GenEvalTask.Malformed.class)
+        .isInstanceOf(UnfitMetadata.class)
         .hasMessageContaining(expected);
   }
 }
