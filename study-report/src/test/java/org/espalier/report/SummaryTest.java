@@ -25,7 +25,7 @@ class SummaryTest {
   private static CellRecord.Done cell(
       String arm,
       String strategy,
-      CellRecord.Driver verifier,
+      CellRecord.@Nullable Driver verifier,
       int prompt,
       long seed,
       @Nullable Double metric,
