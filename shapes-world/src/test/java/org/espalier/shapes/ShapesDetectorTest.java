@@ -140,7 +140,7 @@ class ShapesDetectorTest {
             "[CONFIG] " + config + ": heat_threshold (\"high\") must be a positive number.");
     Files.writeString(config, "{");
     assertThatThrownBy(() -> ShapesDetector.load(temp, Device.cpu()))
-        .hasMessageContaining("cannot be read");
+        .hasMessageContaining("config.json is not valid JSON");
     Files.delete(config);
     assertThatThrownBy(() -> ShapesDetector.load(temp, Device.cpu()))
         .hasMessageStartingWith("[CONFIG] The detector's configuration (" + config + ") does not");
