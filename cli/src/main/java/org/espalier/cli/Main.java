@@ -10,6 +10,7 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.espalier.api.EspalierException;
 import org.espalier.study.Environment;
 import org.jspecify.annotations.Nullable;
@@ -67,6 +68,8 @@ public final class Main {
    * @param args see {@code espalier --help}
    */
   public static void main(String[] args) {
+    // Messages stand in records and are compared: their digits are those of no country.
+    Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
     PrintWriter out = writer(FileDescriptor.out);
     PrintWriter err = writer(FileDescriptor.err);
     boolean interactive = Boolean.getBoolean("espalier.terminal") && System.getenv("CI") == null;

@@ -17,7 +17,7 @@ class DocumentationTest {
       Pattern.compile("<!-- (source|part of): (\\S+) -->\\s*```[a-z]*\\n(.*?)```", Pattern.DOTALL);
 
   @ParameterizedTest
-  @CsvSource({"docs/add-a-strategy.md, 5", "docs/add-a-model.md, 7"})
+  @CsvSource({"docs/add-a-strategy.md, 5", "docs/add-a-model.md, 7", "docs/embed.md, 1"})
   void showsTheCompiledSource(String page, int wanted) throws IOException {
     Matcher snippet = SNIPPET.matcher(read(ROOT.resolve(page)));
     int snippets = 0;

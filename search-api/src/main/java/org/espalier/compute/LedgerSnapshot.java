@@ -2,7 +2,9 @@ package org.espalier.compute;
 
 import java.util.Collections;
 import java.util.EnumMap;
+import java.util.Locale;
 import java.util.Map;
+import java.util.StringJoiner;
 
 /**
  * What a search has been charged.
@@ -39,5 +41,28 @@ public record LedgerSnapshot(Cost total, Map<Phase, Cost> byPhase) {
    */
   public Cost phase(Phase phase) {
     return byPhase.getOrDefault(phase, Cost.ZERO);
+  }
+
+  /** The ledger as one line of JSON: {@code total} and each phase, on all axes. */
+  public String toJson() {
+    StringJoiner phases = new StringJoiner(",", "{", "}");
+    byPhase.forEach(
+        (phase, cost) ->
+            phases.add('"' + phase.name().toLowerCase(Locale.ROOT) + "\":" + json(cost)));
+    return "{\"total\":" + json(total) + ",\"byPhase\":" + phases + "}";
+  }
+
+  private static String json(Cost cost) {
+    return String.format(
+        Locale.ROOT,
+        "{\"nfe\":%d,\"rows\":%d,\"tokens\":%d,\"flops\":%d,\"decodes\":%d,\"verifierCalls\":%d,\"verifierFlops\":%d,\"nanos\":%d}",
+        cost.nfe(),
+        cost.rows(),
+        cost.tokens(),
+        cost.flops(),
+        cost.decodes(),
+        cost.verifierCalls(),
+        cost.verifierFlops(),
+        cost.wallNanos());
   }
 }
