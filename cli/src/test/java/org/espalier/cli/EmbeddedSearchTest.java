@@ -60,8 +60,7 @@ class EmbeddedSearchTest {
       } finally {
         pool.shutdown();
       }
-      JsonNode ledger =
-          new ObjectMapper().readTree(search.run("a red circle").ledger().toJson());
+      JsonNode ledger = new ObjectMapper().readTree(search.run("a red circle").ledger().toJson());
       assertThat(ledger.path("total").path("nfe").asLong()).isPositive();
       assertThat(ledger.path("byPhase").path("generate").path("flops").asLong()).isPositive();
     }

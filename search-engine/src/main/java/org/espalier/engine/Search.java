@@ -61,7 +61,13 @@ public final class Search {
    */
   public static Search of(GenerativeModel model) {
     return new Search(
-        Objects.requireNonNull(model, "model"), null, Map.of(), null, 4, 0, EngineOptions.defaults());
+        Objects.requireNonNull(model, "model"),
+        null,
+        Map.of(),
+        null,
+        4,
+        0,
+        EngineOptions.defaults());
   }
 
   /**
@@ -71,7 +77,13 @@ public final class Search {
    */
   public Search strategy(SearchStrategy other) {
     return new Search(
-        model, Objects.requireNonNull(other, "strategy"), verifiers, budget, samples, seed, options);
+        model,
+        Objects.requireNonNull(other, "strategy"),
+        verifiers,
+        budget,
+        samples,
+        seed,
+        options);
   }
 
   /**
@@ -118,7 +130,13 @@ public final class Search {
    */
   public Search budget(Budget other) {
     return new Search(
-        model, strategy, verifiers, Objects.requireNonNull(other, "budget"), samples, seed, options);
+        model,
+        strategy,
+        verifiers,
+        Objects.requireNonNull(other, "budget"),
+        samples,
+        seed,
+        options);
   }
 
   /**

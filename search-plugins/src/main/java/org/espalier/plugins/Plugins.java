@@ -1,6 +1,5 @@
 package org.espalier.plugins;
 
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
@@ -22,8 +21,8 @@ import org.espalier.spi.Verifier;
  * }
  * }</pre>
  *
- * <p>Settings are those of a study: keys of the plugin's configuration record, numbers, texts, lists
- * and maps. They are checked in the same way, with the same messages.
+ * <p>Settings are those of a study: keys of the plugin's configuration record, numbers, texts,
+ * lists and maps. They are checked in the same way, with the same messages.
  */
 public final class Plugins {
   private final PluginRegistry registry;
@@ -82,8 +81,8 @@ public final class Plugins {
    *
    * @param id of its provider
    * @param settings of its configuration record
-   * @throws EspalierException CONFIG if there is none of this id, or a setting is wrong; RESOURCE if
-   *     weights cannot be read
+   * @throws EspalierException CONFIG if there is none of this id, or a setting is wrong; RESOURCE
+   *     if weights cannot be read
    */
   public GenerativeModel model(String id, Map<String, ?> settings) {
     return registry.model(spec("model", id, settings)).loader().apply(context());
@@ -94,8 +93,8 @@ public final class Plugins {
    *
    * @param id of its provider
    * @param settings of its configuration record
-   * @throws EspalierException CONFIG if there is none of this id, or a setting is wrong; RESOURCE if
-   *     weights cannot be read
+   * @throws EspalierException CONFIG if there is none of this id, or a setting is wrong; RESOURCE
+   *     if weights cannot be read
    */
   public Verifier verifier(String id, Map<String, ?> settings) {
     return registry.verifier(spec("verifier", id, settings)).loader().apply(context());
