@@ -28,7 +28,7 @@ public final class EmbeddedSearch {
               .samples(8)
               .seed(7)
               .run(args[0]);
-      outcome.image().writePng(Path.of(args[1]));
+      outcome.writePng(Path.of(args[1]));
       System.out.println(outcome.score() + " " + outcome.ledger().toJson());
     }
   }

@@ -5,6 +5,8 @@ import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import javax.imageio.ImageIO;
 import org.espalier.api.EspalierException;
 
@@ -82,5 +84,24 @@ public final class ImageFiles {
     graphics.drawImage(image, 0, 0, width, height, null);
     graphics.dispose();
     return result;
+  }
+
+  /**
+   * Writes an image as PNG; an existing file is replaced.
+   *
+   * @param image the image
+   * @param file where
+   * @throws EspalierException RESOURCE if it cannot be written
+   */
+  public static void write(RgbImage image, Path file) {
+    try {
+      Files.write(file, png(image));
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.RESOURCE,
+          "The image (" + file + ") cannot be written: " + e.getMessage() + ".",
+          "Maybe check that its directory exists and may be written.",
+          e);
+    }
   }
 }

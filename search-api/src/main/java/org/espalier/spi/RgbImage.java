@@ -1,9 +1,5 @@
 package org.espalier.spi;
 
-import java.awt.image.BufferedImage;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import org.espalier.api.EspalierException;
 
 /**
@@ -39,28 +35,5 @@ public record RgbImage(int width, int height, byte[] rgb) {
   /** The same image with pixels of its own. */
   public RgbImage copy() {
     return new RgbImage(width, height, rgb.clone());
-  }
-
-  /** The same image in Java's own form. */
-  public BufferedImage toImage() {
-    return ImageFiles.buffered(this);
-  }
-
-  /**
-   * Writes it as PNG; an existing file is replaced.
-   *
-   * @param file where
-   * @throws EspalierException RESOURCE if it cannot be written
-   */
-  public void writePng(Path file) {
-    try {
-      Files.write(file, ImageFiles.png(this));
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.RESOURCE,
-          "The image (" + file + ") cannot be written: " + e.getMessage() + ".",
-          "Maybe check that its directory exists and may be written.",
-          e);
-    }
   }
 }

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * <pre>{@code
  * SearchOutcome outcome =
  *     Search.of(model).strategy(strategy).verifier(clip).samples(8).seed(7).run("a red circle");
- * outcome.image().writePng(Path.of("circle.png"));
+ * outcome.writePng(Path.of("circle.png"));
  * }</pre>
  *
  * <p>Immutable: every method gives another search, so that one can be kept and varied, and searches

@@ -1,9 +1,11 @@
 package org.espalier.engine;
 
+import java.nio.file.Path;
 import java.util.List;
 import org.espalier.compute.Accuracy;
 import org.espalier.compute.Budget;
 import org.espalier.compute.LedgerSnapshot;
+import org.espalier.spi.ImageFiles;
 import org.espalier.spi.RgbImage;
 import org.jspecify.annotations.Nullable;
 
@@ -67,6 +69,15 @@ public record SearchOutcome(
   public SearchOutcome {
     curve = List.copyOf(curve);
     tree = List.copyOf(tree);
+  }
+
+  /**
+   * Writes the answer as PNG; an existing file is replaced.
+   *
+   * @param file where
+   */
+  public void writePng(Path file) {
+    ImageFiles.write(image, file);
   }
 
   /** What the search has cost and tried. */
