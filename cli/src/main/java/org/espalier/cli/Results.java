@@ -5,7 +5,9 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.espalier.plugins.Canonical;
+import org.espalier.records.CellRecord;
 import org.espalier.records.RunDirectory;
 import org.espalier.report.HtmlReport;
 import org.espalier.report.RunData;
@@ -41,8 +43,8 @@ final class Results {
       terminal
           .err()
           .println(
-              "[NATIVE] %d of %d cells failed.\nMaybe run `espalier resume %s` to try them again."
-                  .formatted(ended.failed(), ended.total(), directory.root()));
+              "[%s] %d of %d cells failed.\nMaybe run `espalier resume %s` to try them again."
+                  .formatted(codes(data), ended.failed(), ended.total(), directory.root()));
       return ExitCode.SOME_FAILED.code();
     }
     if (data.summary().metric() != null
@@ -56,6 +58,16 @@ final class Results {
       return ExitCode.SOME_FAILED.code();
     }
     return ExitCode.DONE.code();
+  }
+
+  /** What kinds of failures there were. */
+  private static String codes(RunData data) {
+    return data.records().stream()
+        .filter(CellRecord.Failed.class::isInstance)
+        .map(record -> ((CellRecord.Failed) record).error().code())
+        .distinct()
+        .sorted()
+        .collect(Collectors.joining(", "));
   }
 
   static void print(Terminal terminal, Summary summary) {

@@ -48,7 +48,9 @@ class MisbehavingPluginTest {
                 "search: toy-target",
                 "search: {id: toy-evil, does: " + misdeed + ", at: 6, times: 1}"));
     assertThat(ended.code()).as(ended.err()).isEqualTo(3);
-    assertThat(ended.err()).contains("1 of 9 cells failed").doesNotContain("\tat ");
+    assertThat(ended.err())
+        .containsPattern("\\[(NATIVE|PLUGIN_CONTRACT)\\] 1 of 9 cells failed")
+        .doesNotContain("\tat ");
     assertThat(ended.out()).contains("report:");
     assertThat(records()).hasSize(9).filteredOn(record -> !record.isDone()).hasSize(1);
     assertThat(records())

@@ -16,6 +16,9 @@ public final class SummaryTables {
           + " deviations of its answers there; the gap is their difference, which is 0 for an oracle"
           + " and grows as search exploits the verifier";
 
+  /** From here on a number is written with an exponent. */
+  private static final double LONG_NUMBER = 1e9;
+
   private SummaryTables() {}
 
   /**
@@ -191,6 +194,9 @@ public final class SummaryTables {
   }
 
   private static String number(double value, int digits) {
+    if (Math.abs(value) >= LONG_NUMBER) {
+      return String.format(Locale.ROOT, "%.4g", value);
+    }
     return String.format(Locale.ROOT, "%." + digits + "f", value);
   }
 
