@@ -89,6 +89,11 @@ class StudyErrorsTest {
         "weights of a member",
         "search: toy-target",
         ensemble.formatted("weights: /nowhere/at/all"));
+    replaced("more than can be drawn", "n: auto", "n: 2000000000");
+    replaced(
+        "more children than can be drawn",
+        "width: 2, candidates: auto",
+        "width: 46342, candidates: 46342");
     replaced("a study name", "study: toy", "study: ../toy");
     replaced(
         "a level twice in two spellings", "levels: [4x]}\nmodels", "levels: [4x, 4.0x]}\nmodels");

@@ -52,7 +52,7 @@ public record AutoInt(OptionalInt value) {
    *
    * @param what the parameter in words, for example "beam width"
    * @param key its place in the configuration, for example {@code strategy.width}
-   * @throws EspalierException CONFIG if a fixed number is below 1
+   * @throws EspalierException CONFIG if a fixed number is below 1 or beyond {@link Sizing#MOST}
    */
   public AutoInt requirePositive(String what, String key) {
     if (value.isPresent() && value.getAsInt() < 1) {
@@ -60,6 +60,9 @@ public record AutoInt(OptionalInt value) {
               "The %s (%d) must be positive.".formatted(what, value.getAsInt()),
               "Maybe set %s >= 1, or auto.".formatted(key))
           .about(key);
+    }
+    if (value.isPresent()) {
+      Ranges.atLeast(1, value.getAsInt(), what, key);
     }
     return this;
   }

@@ -10,14 +10,15 @@ public final class Ranges {
   private Ranges() {}
 
   /**
-   * A whole number from a least one on.
+   * A whole number from a least one to {@link Sizing#MOST}: what is drawn, kept or looked at so
+   * many times at once would not end.
    *
    * @param least the least that is allowed
    * @param value the number
    * @param what the parameter in words, for example "beam width"
    * @param key as a user would write it, for example {@code strategy.width}; the last part is the
    *     component of the record
-   * @throws EspalierException CONFIG if it is less
+   * @throws EspalierException CONFIG if it is less, or beyond {@link Sizing#MOST}
    */
   public static int atLeast(int least, int value, String what, String key) {
     if (value < least) {
@@ -28,7 +29,30 @@ public final class Ranges {
               "Maybe set %s >= %d.".formatted(key, least))
           .about(key);
     }
-    return value;
+    return atMost(value, what, key);
+  }
+
+  private static int atMost(long value, String what, String key) {
+    if (value > Sizing.MOST) {
+      throw EspalierException.config(
+              "The %s (%d) must be at most %d.".formatted(what, value, Sizing.MOST),
+              "Maybe set %s <= %d.".formatted(key, Sizing.MOST))
+          .about(key);
+    }
+    return (int) value;
+  }
+
+  /**
+   * Checks how many things two numbers make together, such as a beam's children of a step.
+   *
+   * @param first a number
+   * @param second another
+   * @param what they make, in words, for example "number of children of a step"
+   * @param key of the one that a user would lower
+   * @throws EspalierException CONFIG if the product is beyond {@link Sizing#MOST}
+   */
+  public static void product(int first, int second, String what, String key) {
+    atMost((long) first * second, what, key);
   }
 
   /**

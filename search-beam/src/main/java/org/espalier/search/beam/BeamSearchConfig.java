@@ -43,6 +43,8 @@ public record BeamSearchConfig(
         candidates == null
             ? AutoInt.AUTO
             : candidates.requirePositive("number of candidates", "strategy.candidates");
+    Ranges.product(
+        width, candidates.orElse(() -> 1), "number of children of a step", "strategy.candidates");
     searchedSteps =
         searchedSteps == null
             ? AutoInt.AUTO

@@ -21,6 +21,8 @@ public record LookaheadSearchConfig(
         candidates == null
             ? AutoInt.AUTO
             : candidates.requirePositive("number of candidates", "strategy.candidates");
+    Ranges.product(
+        width, candidates.orElse(() -> 1), "number of children of a step", "strategy.candidates");
     steps = Ranges.atLeast(1, steps == null ? 2 : steps, "lookahead", "strategy.steps");
     answer = answer == null ? Answer.BEST : answer;
     at = at == null ? List.of() : List.copyOf(at);
