@@ -61,9 +61,7 @@ public record AutoInt(OptionalInt value) {
               "Maybe set %s >= 1, or auto.".formatted(key))
           .about(key);
     }
-    if (value.isPresent()) {
-      Ranges.atLeast(1, value.getAsInt(), what, key);
-    }
+    value.ifPresent(number -> Ranges.atMost(number, what, key));
     return this;
   }
 

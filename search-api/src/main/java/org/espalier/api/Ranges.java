@@ -32,7 +32,7 @@ public final class Ranges {
     return atMost(value, what, key);
   }
 
-  private static int atMost(long value, String what, String key) {
+  static int atMost(long value, String what, String key) {
     if (value > Sizing.MOST) {
       throw EspalierException.config(
               "The %s (%d) must be at most %d.".formatted(what, value, Sizing.MOST),

@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.espalier.api.EspalierException;
+import org.espalier.plugins.Canonical;
 
 /**
  * Where a run keeps what it made: {@code study.yaml}, {@code run.json}, {@code resolved.json},
@@ -107,6 +108,34 @@ public record RunDirectory(Path root) {
       }
     }
     return at;
+  }
+
+  /**
+   * Reads the image of an answer and checks that it is the one that was made.
+   *
+   * @param name its file, as a record names it
+   * @param sha256 of the file, as the record has it
+   * @throws EspalierException CONFIG if its hash differs, or its name leads out of the run;
+   *     RESOURCE if it cannot be read
+   */
+  public byte[] answer(String name, String sha256) {
+    Path file = file(name);
+    byte[] bytes;
+    try {
+      bytes = Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new EspalierException(
+          EspalierException.Code.RESOURCE,
+          "The image (" + file + ") cannot be copied: " + e.getMessage() + ".",
+          "Maybe use `espalier resume` to make lost images again.",
+          e);
+    }
+    if (!Canonical.sha256(bytes).equals(sha256)) {
+      throw EspalierException.config(
+          "The image (" + file + ") is not the one that was made: its hash differs.",
+          "Maybe use `espalier resume` to make damaged images again.");
+    }
+    return bytes;
   }
 
   private EspalierException foreign(String name) {

@@ -14,8 +14,6 @@ import java.util.Map;
 import java.util.TreeSet;
 import java.util.stream.IntStream;
 import org.espalier.api.EspalierException;
-import org.espalier.plugins.Canonical;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Makes one run of shards that were run apart. Its records are those of an unsharded run byte for
@@ -173,7 +171,7 @@ public final class RunMerge {
     RunDirectory first = runs.get(0);
     for (String name :
         List.of("study.yaml", "resolved.json", "plan.json", "environment.json", "prompts.jsonl")) {
-      copy(first.root().resolve(name), target.root().resolve(name), null);
+      copy(first.root().resolve(name), target.root().resolve(name));
     }
     List<Origin> ordered = new ArrayList<>(origins.values());
     ordered.sort(Comparator.comparing(Origin::record, order(first)));
@@ -194,35 +192,30 @@ public final class RunMerge {
     if (!(origin.record() instanceof CellRecord.Done done)) {
       return;
     }
-    copyFile(origin.run(), target, done.images().answer(), done.images().answerSha256());
-    String incumbent = done.images().incumbent();
+    CellRecord.Images images = done.images();
+    WholeFile.write(
+        target.file(images.answer()), origin.run().answer(images.answer(), images.answerSha256()));
+    String incumbent = images.incumbent();
     if (incumbent != null) {
-      copyFile(origin.run(), target, incumbent, null);
+      copyFile(origin.run(), target, incumbent);
     }
     String tree = done.tree();
     if (tree != null) {
-      copyFile(origin.run(), target, tree, null);
+      copyFile(origin.run(), target, tree);
       JsonNode sheet = RunFiles.json(origin.run().file(tree)).path("sheet").path("file");
       if (sheet.isTextual()) {
-        copyFile(origin.run(), target, sheet.asText(), null);
+        copyFile(origin.run(), target, sheet.asText());
       }
     }
   }
 
-  private static void copyFile(
-      RunDirectory from, RunDirectory to, String name, @Nullable String sha256) {
-    copy(from.file(name), to.file(name), sha256);
+  private static void copyFile(RunDirectory from, RunDirectory to, String name) {
+    copy(from.file(name), to.file(name));
   }
 
-  private static void copy(Path from, Path to, @Nullable String sha256) {
+  private static void copy(Path from, Path to) {
     try {
-      byte[] bytes = Files.readAllBytes(from);
-      if (sha256 != null && !Canonical.sha256(bytes).equals(sha256)) {
-        throw EspalierException.config(
-            "The image (" + from + ") is not the one that was made: its hash differs.",
-            "Maybe use `espalier resume` on this shard to make damaged images again.");
-      }
-      WholeFile.write(to, bytes);
+      WholeFile.write(to, Files.readAllBytes(from));
     } catch (IOException e) {
       throw WholeFile.problem(from, e);
     }

@@ -2,9 +2,7 @@ package org.espalier.report;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -162,22 +160,8 @@ final class ImageFolders {
   }
 
   private void copy(CellRecord.Done record, Path to) {
-    Path from = data.directory().file(record.images().answer());
-    try {
-      byte[] png = Files.readAllBytes(from);
-      if (!Canonical.sha256(png).equals(record.images().answerSha256())) {
-        throw EspalierException.config(
-            "The image (" + from + ") is not the one that was made: its hash differs.",
-            "Maybe use `espalier resume` to make damaged images again.");
-      }
-      WholeFile.write(to, png);
-    } catch (IOException e) {
-      throw new EspalierException(
-          EspalierException.Code.RESOURCE,
-          "The image (" + from + ") cannot be copied: " + e.getMessage() + ".",
-          "Maybe use `espalier resume` to make lost images again.",
-          e);
-    }
+    CellRecord.Images images = record.images();
+    WholeFile.write(to, data.directory().answer(images.answer(), images.answerSha256()));
   }
 
   /** Number of the first evaluator that says whether an image is correct, or -1. */
